@@ -271,7 +271,7 @@ func (a *app) logListCommand() *cobra.Command {
 // logKinds are the kinds of leaves (spec/log 1).
 var logKinds = []string{
 	tlog.KindStatement, tlog.KindPrivate, tlog.KindSignature, tlog.KindVote, tlog.KindDecision, tlog.KindHeard, tlog.KindWord, tlog.KindJoined, tlog.KindInForce, tlog.KindVetted, tlog.KindMet, tlog.KindSession, tlog.KindFault, tlog.KindBurn,
-	tlog.KindRecord, tlog.KindCert, tlog.KindTested, tlog.KindFinal, tlog.KindFinalCert, tlog.KindDrop, tlog.KindErase, tlog.KindWanted, tlog.KindSigned, tlog.KindChain, tlog.KindTaken, tlog.KindHeartbeat,
+	tlog.KindRecord, tlog.KindCert, tlog.KindTested, tlog.KindFinal, tlog.KindFinalCert, tlog.KindDrop, tlog.KindErase, tlog.KindWanted, tlog.KindPart, tlog.KindSigned, tlog.KindChain, tlog.KindTaken, tlog.KindHeartbeat,
 	tlog.KindAlive, tlog.KindAddress, tlog.KindAlarm, tlog.KindLife, tlog.KindFence, tlog.KindConfirmed, tlog.KindPresignature, tlog.KindContribution, tlog.KindTagged,
 }
 

@@ -316,6 +316,19 @@ func settle(l *Life, e Event, now time.Time) error {
 	return nil
 }
 
+// goOn ends a session that made one of several signatures: the next may begin. It failed nobody, so it is no attempt.
+func goOn(l *Life, e Event, now time.Time) error {
+	if s := e.(PartMade).Session; s != l.session {
+		return fmt.Errorf("%w: %x…", ErrNoSession, s[:4])
+	}
+	l.attempts--
+	l.state = Allowed
+	if !now.Before(l.it.Expires) {
+		l.state = Expired
+	}
+	return nil
+}
+
 // sign takes the first signature, or one that is known already.
 func sign(l *Life, e Event, _ time.Time) error {
 	s := e.(SignatureMade)

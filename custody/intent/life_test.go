@@ -61,6 +61,7 @@ var (
 	session          = SessionStarted{[32]byte{1}, []string{"bolt", "acme"}}
 	silent           = SessionFailed{Session: [32]byte{1}, Class: Transient}
 	unsure           = SessionFailed{Session: [32]byte{1}, Class: Transient, PossiblySigned: true}
+	onePart          = PartMade{[32]byte{1}}
 	made             = SignatureMade{"0xhash"}
 	inBlock          = WasConfirmed{Height: 7, Block: "0xblock"}
 	undone           = WasConfirmed{Height: 7, Block: "0xblock", Reverted: true}
@@ -102,7 +103,7 @@ func (st story) lives() []struct {
 // events has one event for every column, in order.
 func (st story) events() []Event {
 	return []Event{
-		st.approve("bob"), st.reject("bob"), Decided{"cora", Allow}, Cancel{}, Expire{}, session, silent, made,
+		st.approve("bob"), st.reject("bob"), Decided{"cora", Allow}, Cancel{}, Expire{}, session, silent, onePart, made,
 		WasBroadcast{}, WasSeen{}, inBlock, BecameFinal{}, WasDropped{}, WasReorged{}, WasReplaced{"0xthird"},
 	}
 }
@@ -198,6 +199,7 @@ func TestRefusalsInDetail(t *testing.T) {
 		{"session of one, twice", allowed, starts("acme", "acme"), noon, ErrSigners},
 		{"session with an outsider", allowed, starts("acme", "dune"), noon, ErrSigners},
 		{"session with one who has not allowed", allowed, starts("acme", "cora"), noon, ErrNotAllowed},
+		{"another session made a part", st.after(yesAcme, yesBolt, session), PartMade{[32]byte{2}}, noon, ErrNoSession},
 		{"another session failed", st.after(yesAcme, yesBolt, session), SessionFailed{Session: [32]byte{2}}, noon, ErrNoSession},
 		{"another signature", st.after(yesAcme, yesBolt, session, made), SignatureMade{"0xother"}, noon, ErrOtherHash},
 		{"signature without hash", allowed, SignatureMade{""}, noon, ErrMalformed},
@@ -583,4 +585,32 @@ func FuzzMoves(f *testing.F) {
 			l = next
 		}
 	})
+}
+
+// A transaction may need many signatures: each session that makes one is no attempt, and the intent goes on until its time is over.
+func TestParts(t *testing.T) {
+	st := newStory(t)
+	l := st.after(yesAcme, yesBolt)
+	for i := range 3 * MaxAttempts {
+		var err error
+		s := [32]byte{byte(i + 1)}
+		for _, e := range []Event{SessionStarted{s, []string{"acme", "bolt"}}, PartMade{s}} {
+			if l, err = l.Apply(e, noon); err != nil {
+				t.Fatalf("part %d: %v", i, err)
+			}
+		}
+		if l.State() != Allowed || l.Attempts() != 0 || l.Hash() != "" || l.PossiblySigned() {
+			t.Fatalf("after part %d it is %s, with %d attempts", i, l.State(), l.Attempts())
+		}
+	}
+	late, err := st.after(yesAcme, yesBolt, session).Apply(onePart, st.life().Intent().Expires)
+	if err != nil || late.State() != Expired {
+		t.Errorf("a part that came when its time was over: %s, %v", late.State(), err)
+	}
+	if l, err = l.Apply(session, noon); err == nil {
+		l, err = l.Apply(made, noon)
+	}
+	if err != nil || l.State() != Signed {
+		t.Errorf("the last one: %s, %v", l.State(), err)
+	}
 }

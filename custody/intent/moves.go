@@ -24,6 +24,7 @@ var (
 	mExpire   = move{"expire", expire}
 	mStart    = move{"start", start}
 	mSettle   = move{"settle", settle}
+	mGoOn     = move{"go on", goOn}
 	mSign     = move{"sign", sign}
 	mOverride = move{"override", override}
 	mConfirm  = move{"confirm", confirm}
@@ -58,30 +59,30 @@ var (
 )
 
 // unsigned is the end of a row in which no signature is known.
-func unsigned(first [8]move, replaced move) [numColumns]move {
+func unsigned(first [9]move, replaced move) [numColumns]move {
 	u := nUnsigned
 	var row [numColumns]move
 	copy(row[:], first[:])
-	copy(row[8:], []move{u, u, u, u, u, u, replaced})
+	copy(row[9:], []move{u, u, u, u, u, u, replaced})
 	return row
 }
 
 // onChain is a row in which the transaction is signed: it only moves on the chain.
 func onChain(rest [7]move) [numColumns]move {
 	var row [numColumns]move
-	copy(row[:], []move{nClosed, nClosed, mNote, nLate, nLate, nSigned, nSession, mSign})
-	copy(row[8:], rest[:])
+	copy(row[:], []move{nClosed, nClosed, mNote, nLate, nLate, nSigned, nSession, nSession, mSign})
+	copy(row[9:], rest[:])
 	return row
 }
 
 // moves is the whole machine. First half of a row: approve, reject, decide, cancel,
-// expire, start, fail, sign. Second half: broadcast, see, confirm, final, drop, reorg,
+// expire, start, fail, part, sign. Second half: broadcast, see, confirm, final, drop, reorg,
 // replace.
 var moves = [numStates][numColumns]move{
-	Proposed:  unsigned([8]move{mAnswer, mAnswer, mWeigh, to(Cancelled), mExpire, nAllow, nSession, mSign}, mReplace),
-	Approving: unsigned([8]move{mAnswer, mAnswer, mWeigh, to(Cancelled), mExpire, nAllow, nSession, mSign}, mReplace),
-	Allowed:   unsigned([8]move{mAnswer, mTakeBack, mWeigh, to(Cancelled), mExpire, mStart, nSession, mSign}, mReplace),
-	Signing:   unsigned([8]move{nClosed, nClosed, mNote, nLate, nLate, nRuns, mSettle, mSign}, nLate),
+	Proposed:  unsigned([9]move{mAnswer, mAnswer, mWeigh, to(Cancelled), mExpire, nAllow, nSession, nSession, mSign}, mReplace),
+	Approving: unsigned([9]move{mAnswer, mAnswer, mWeigh, to(Cancelled), mExpire, nAllow, nSession, nSession, mSign}, mReplace),
+	Allowed:   unsigned([9]move{mAnswer, mTakeBack, mWeigh, to(Cancelled), mExpire, mStart, nSession, nSession, mSign}, mReplace),
+	Signing:   unsigned([9]move{nClosed, nClosed, mNote, nLate, nLate, nRuns, mSettle, mGoOn, mSign}, nLate),
 
 	Signed:    onChain([7]move{bcast, seen, mConfirm, nBlock, nPool, nBlock, mReplace}),
 	Broadcast: onChain([7]move{mStay, seen, mConfirm, nBlock, drop, nBlock, mReplace}),
@@ -91,13 +92,13 @@ var moves = [numStates][numColumns]move{
 	Dropped:   onChain([7]move{bcast, seen, mConfirm, nBlock, mStay, nBlock, mReplace}),
 	Reorged:   onChain([7]move{bcast, seen, mConfirm, nBlock, drop, mStay, mReplace}),
 
-	Denied:    unsigned([8]move{nClosed, nClosed, mNote, nClosed, nClosed, nAllow, nSession, mOverride}, nClosed),
-	Expired:   unsigned([8]move{nExpired, nExpired, mNote, nExpired, mStay, nExpired, nSession, mOverride}, nExpired),
-	Cancelled: unsigned([8]move{nClosed, nClosed, mNote, mStay, nClosed, nAllow, nSession, mOverride}, nClosed),
+	Denied:    unsigned([9]move{nClosed, nClosed, mNote, nClosed, nClosed, nAllow, nSession, nSession, mOverride}, nClosed),
+	Expired:   unsigned([9]move{nExpired, nExpired, mNote, nExpired, mStay, nExpired, nSession, nSession, mOverride}, nExpired),
+	Cancelled: unsigned([9]move{nClosed, nClosed, mNote, mStay, nClosed, nAllow, nSession, nSession, mOverride}, nClosed),
 
 	// Replaced and Failed may hold a signature or not.
-	Replaced: {nClosed, nClosed, mNote, nClosed, nClosed, nClosed, nSession, mOverride,
+	Replaced: {nClosed, nClosed, mNote, nClosed, nClosed, nClosed, nSession, nSession, mOverride,
 		mKnown, mKnown, nInBlock, nInBlock, mKnown, mReorg, mReplace},
-	Failed: {nBurned, nBurned, mNote, nBurned, nBurned, nBurned, nSession, mOverride,
+	Failed: {nBurned, nBurned, mNote, nBurned, nBurned, nBurned, nSession, nSession, mOverride,
 		mKnown, mKnown, mKnown, mKnown, mKnown, mReorg, mReplace},
 }

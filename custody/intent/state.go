@@ -67,6 +67,7 @@ const (
 	onExpire
 	onStart
 	onFail
+	onPart
 	onSign
 	onBroadcast
 	onSee
@@ -80,7 +81,7 @@ const (
 )
 
 var columnNames = [numColumns]string{
-	"approve", "reject", "decide", "cancel", "expire", "start", "fail", "sign",
+	"approve", "reject", "decide", "cancel", "expire", "start", "fail", "part", "sign",
 	"broadcast", "see", "confirm", "final", "drop", "reorg", "replace",
 }
 
@@ -109,6 +110,8 @@ type (
 		PossiblySigned bool // our last message left: others may hold a signature
 		Idle           bool // its protocol never began: nobody learned anything, it is no attempt
 	}
+	// PartMade: the session made one of the signatures that the transaction needs, and others are missing.
+	PartMade struct{ Session [32]byte }
 	// SignatureMade: a signature over this very transaction exists, whoever showed it.
 	SignatureMade struct{ Hash string } // of the signed transaction, as the chain writes it
 	// WasBroadcast: the chain took it, or knew it already.
@@ -143,6 +146,7 @@ func (Cancel) column() column         { return onCancel }
 func (Expire) column() column         { return onExpire }
 func (SessionStarted) column() column { return onStart }
 func (SessionFailed) column() column  { return onFail }
+func (PartMade) column() column       { return onPart }
 func (SignatureMade) column() column  { return onSign }
 func (WasBroadcast) column() column   { return onBroadcast }
 func (WasSeen) column() column        { return onSee }

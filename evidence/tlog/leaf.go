@@ -31,6 +31,7 @@ const (
 	KindDrop         = "drop"         // a pending record, or an operator that joined, was given up
 	KindErase        = "erase"        // a higher record is in force: the secrets of this one are gone; id: the record's hash
 	KindWanted       = "wanted"       // the operator asked for new shares; id: the key
+	KindPart         = "part"         // one of the signatures that a transaction needs came out; body: it, and its recovery id
 	KindSigned       = "signed"       // a signature came out; id: the transaction's on its chain, or the proof statement's; body: the signed transaction, or the proof's signature
 	KindChain        = "chain"        // a transaction's life on its chain went on; id: the intent
 	KindTaken        = "taken"        // a chain took a transaction for good, of a nonce that an emergency's docket counts; id: the intent

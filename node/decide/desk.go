@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
@@ -39,10 +40,11 @@ const (
 	NoteCancel   outbox.Kind = 0x23 // cancellation, initiator's signature
 	NoteSigned   outbox.Kind = 0x24 // intent id, raw signed transaction or proof's signature
 	NotePast     outbox.Kind = 0x25 // intent, initiator's signature, ALLOWs
+	NotePart     outbox.Kind = 0x26 // intent id, place, one of several signatures
 )
 
 // Takes says whether a note is this room's.
-func Takes(k outbox.Kind) bool { return k >= NoteProposal && k <= NotePast }
+func Takes(k outbox.Kind) bool { return k >= NoteProposal && k <= NotePart }
 
 // heardFor is how long after an intent's end, or after a peer was told of it as of the past, its other notes are brought to a peer that does not
 // know it.
@@ -187,17 +189,18 @@ type file struct {
 	met       bool       // they were enough
 	life      intent.Life
 	votes     []ballot
-	decisions map[string]ruling // by operator: the first that came
-	others    map[string]ruling // the second of an operator that said the contrary
-	payload   payload           // nil if it could not be decoded
-	read      *decoded          // nil before it was looked at
-	raw       []byte            // the signed transaction, or a proof's signature
-	gone      bool              // it could not be made durable
-	due       bool              // this node must rule again: it was restarted, or could not publish
-	waits     string            // why this node has not decided, beyond missing approvals
-	lacks     string            // what the policy asks for beside the quorum
-	again     time.Time         // what waits for the policy's hours and limits, or for a freeze to end, is ruled on again then
-	lastErr   string            // how the last session ended
+	decisions map[string]ruling        // by operator: the first that came
+	others    map[string]ruling        // the second of an operator that said the contrary
+	payload   payload                  // nil if it could not be decoded
+	read      *decoded                 // nil before it was looked at
+	parts     map[int]effect.Signature // of a transaction that needs several signatures: those that are known, by place; never changed in place
+	raw       []byte                   // the signed transaction, or a proof's signature
+	gone      bool                     // it could not be made durable
+	due       bool                     // this node must rule again: it was restarted, or could not publish
+	waits     string                   // why this node has not decided, beyond missing approvals
+	lacks     string                   // what the policy asks for beside the quorum
+	again     time.Time                // what waits for the policy's hours and limits, or for a freeze to end, is ruled on again then
+	lastErr   string                   // how the last session ended
 	allowedAt time.Time
 	next      time.Time                    // we open no session before this
 	admitting bool                         // a session was admitted and is not durable yet

@@ -6,12 +6,12 @@ import (
 	"strconv"
 
 	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
-	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/node/ceremony"
 )
 
@@ -20,10 +20,10 @@ import (
 type payload interface {
 	// facts are what it does, in the decoder's order, and the chain that it is valid on.
 	facts() (chain string, lines []intent.Fact)
-	// message is what the key signs.
-	message() []byte
-	// finish turns a signature into what is published, and verifies it.
-	finish(protocol.Signature) (raw []byte, err error)
+	// uses are the signatures that it needs, in order.
+	uses() []effect.Use
+	// finish turns all of them into what is published, and verifies it.
+	finish([]effect.Signature) (raw []byte, err error)
 	// check verifies what somebody published, and names it.
 	check(raw []byte) (name [32]byte, err error)
 }
@@ -43,13 +43,22 @@ func decode(s statement.Statement, it intent.Intent, v ceremony.View, key group.
 	if err != nil {
 		return nil, err
 	}
-	return &transfer{tx, from}, nil
+	return &transfer{tx, from, it.Path}, nil
+}
+
+// single is the signature of what needs one.
+func single(sigs []effect.Signature) (effect.Signature, error) {
+	if len(sigs) != 1 {
+		return effect.Signature{}, fmt.Errorf("%d signatures, want one", len(sigs))
+	}
+	return sigs[0], nil
 }
 
 // A transfer is a transaction of Ethereum or a chain like it.
 type transfer struct {
 	tx   *evm.Transaction
 	from evm.Address
+	path [3]uint32
 }
 
 func (t *transfer) facts() (string, []intent.Fact) {
@@ -61,14 +70,18 @@ func (t *transfer) facts() (string, []intent.Fact) {
 	return "eip155:" + strconv.FormatUint(f.ChainID, 10), lines
 }
 
-func (t *transfer) message() []byte {
+func (t *transfer) uses() []effect.Use {
 	d := t.tx.Digest()
-	return d[:]
+	return []effect.Use{{Suite: evm.Suite, Path: t.path, Address: t.from.String(), Message: d[:]}}
 }
 
 // finish verifies the signature by recovering the sender.
-func (t *transfer) finish(sig protocol.Signature) ([]byte, error) {
-	signed, err := t.tx.Assemble(t.from, [32]byte(sig.Bytes[:32]), [32]byte(sig.Bytes[32:]), sig.RecoveryID)
+func (t *transfer) finish(sigs []effect.Signature) ([]byte, error) {
+	sig, err := single(sigs)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := t.tx.Assemble(t.from, [32]byte(sig.Bytes[:32]), [32]byte(sig.Bytes[32:]), sig.Recovery)
 	if err != nil {
 		return nil, err
 	}
@@ -112,10 +125,16 @@ func (p *proof) facts() (string, []intent.Fact) {
 	return p.Chain, p.Facts()
 }
 
-func (p *proof) message() []byte { return p.digest }
+func (p *proof) uses() []effect.Use {
+	return []effect.Use{{Suite: p.Suite, Path: p.Path, Address: p.Address, Message: p.digest}}
+}
 
-func (p *proof) finish(sig protocol.Signature) ([]byte, error) {
-	raw, err := chain.ProofSignature(p.Suite, p.Chain, p.key, sig.Bytes, sig.RecoveryID)
+func (p *proof) finish(sigs []effect.Signature) ([]byte, error) {
+	sig, err := single(sigs)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := chain.ProofSignature(p.Suite, p.Chain, p.key, sig.Bytes, sig.Recovery)
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,8 @@ const (
 	kindContrary = "contrary" // contrary/<id>/<operator>: the second decision of an operator that said the contrary, likewise
 	kindRaw      = "raw"      // raw/<id>: the signed transaction, or a proof's signature
 
+	kindPart = "part" // part/<id>/<place>: one of several signatures, and its recovery id
+
 	kindUnallowed = "unallowed" // unallowed/<id>: when its signature came here; this node waits for the ALLOWs that it takes
 )
 
@@ -180,6 +182,9 @@ func (d *Desk) load(ctx context.Context, now time.Time, row []byte) error {
 			return err
 		}
 		d.decode(f, v)
+		if err := d.loadParts(ctx, f, v); err != nil {
+			return err
+		}
 	}
 	t := d.tally(f)
 	f.approved, f.met = len(t.Approved), t.Met()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -113,6 +114,21 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 			return nil, nil
 		}
 	}
+	missing := f.missing()
+	if len(missing) == 0 {
+		return nil, fmt.Errorf("intent %s: all its signatures are known, and it is %s", f.stmt.ID().Short(), f.life.State())
+	}
+	use := f.payload.uses()[missing[0]]
+	w, err := d.root(v, use.Suite)
+	if err != nil {
+		f.waits = err.Error()
+		return nil, nil
+	}
+	return d.opens(ctx, now, f, w, use)
+}
+
+// opens makes the setup of the session that makes a use's signature, if it is our turn to open it.
+func (d *Desk) opens(ctx context.Context, now time.Time, f *file, v ceremony.View, use effect.Use) (*mpc.Setup, error) {
 	signers, err := d.signers(ctx, now, v, f)
 	if errors.Is(err, session.ErrTooManyFailures) {
 		f.waits = err.Error()
@@ -135,11 +151,10 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 		return nil, nil
 	}
 	r := v.Current.Record
-	digest, err := protocol.Digest(r.Suite, f.payload.message())
+	req, err := request(f.life.Intent(), f.stmt.ID(), use)
 	if err != nil {
 		return nil, err
 	}
-	req := protocol.Request{Purpose: it.Purpose, Intent: f.stmt.ID(), Path: it.Path[:], Digest: digest}
 	s := &mpc.Setup{
 		Protocol: protocol.ProtocolSign, Suite: r.Suite, KeyID: r.KeyID, Epoch: r.Hash(), Threshold: r.Threshold,
 		Parties: signers, Payload: req.Encode(), NotAfter: now.Add(setupLife).UTC().Truncate(time.Second),
@@ -240,19 +255,20 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	if err != nil {
 		return nil, err
 	}
-	if err := d.mayJoin(ctx, now, v, f, s, req); err != nil {
+	i, w, err := d.mayJoin(ctx, now, v, f, s, req)
+	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, p := range s.Parties {
-		names = append(names, v.Names[p.ID])
+		names = append(names, w.Names[p.ID])
 	}
 	hash := s.Hash()
 	next, err := f.life.Apply(intent.SessionStarted{Session: hash, Signers: names}, now)
 	if err != nil {
 		return nil, err
 	}
-	p, err := d.part(ctx, now, v, s, req)
+	p, err := d.part(ctx, now, w, s, req)
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +276,7 @@ func (d *Desk) Admit(ctx context.Context, now time.Time, s *mpc.Setup) (*session
 	f.lastErr, f.waits, f.admitting, f.online = "", "", true, s.Protocol == protocol.ProtocolOnline
 	admit := f.moved(next, f.notes(tlog.KindSession, now, hash))
 	admit.Add(p.admit)
-	return d.task(f, v, s, p, admit), nil
+	return d.task(f, w, s, i, p, admit), nil
 }
 
 // requestOf reads the payload of a setup of either kind; the presignature is zero in three rounds.
@@ -284,8 +300,26 @@ func IntentOf(s *mpc.Setup) (statement.ID, error) {
 	return req.Intent, nil
 }
 
-// mayJoin holds a setup to what this node decided and holds itself.
-func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *file, s *mpc.Setup, req *protocol.OnlineRequest) error {
+// mayJoin holds a setup to what this node decided and holds itself, and finds which of the intent's signatures it is for, by which root.
+func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *file, s *mpc.Setup, req *protocol.OnlineRequest) (i int, w ceremony.View, err error) {
+	if err := d.mayTakePart(ctx, now, v, f, s); err != nil {
+		return 0, w, err
+	}
+	if i, w, err = d.asked(f, v, s, req); err != nil {
+		return 0, w, err
+	}
+	if err := d.avoids(ctx, now, w, f, s); err != nil {
+		return 0, w, err
+	}
+	r := w.Current.Record
+	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
+		return 0, w, err
+	}
+	return i, w, d.cfg.Fit(ctx, now, s, protocol.PairKey(r))
+}
+
+// mayTakePart says why this node joins no session for an intent now, whichever of its signatures it is for.
+func (d *Desk) mayTakePart(ctx context.Context, now time.Time, v ceremony.View, f *file, s *mpc.Setup) error {
 	it := f.life.Intent()
 	if now.Before(f.held) || now.Before(f.idle[s.Opener]) {
 		return fmt.Errorf("intent %s: not now: a cancellation or rejection waits, or the opener's last session never began", f.stmt.ID().Short())
@@ -302,33 +336,16 @@ func (d *Desk) mayJoin(ctx context.Context, now time.Time, v ceremony.View, f *f
 	if err := d.stands(ctx, now, f, v); err != nil {
 		return err
 	}
-	if err := d.avoids(ctx, now, v, f, s); err != nil {
-		return err
-	}
-	if f.payload == nil {
-		return errNotDecoded
-	}
-	r := v.Current.Record
-	digest, err := protocol.Digest(r.Suite, f.payload.message())
-	if err != nil {
-		return err
-	}
-	if req.Digest != digest || req.Purpose != it.Purpose || !slices.Equal([]uint32(req.Path), it.Path[:]) || len(req.Tree) > 0 {
-		return fmt.Errorf("intent %s: the setup's digest, path, purpose or script tree is not what this node decoded", f.stmt.ID().Short())
-	}
-	if err := protocol.CheckSigners(protocol.Seat{Setup: s, Self: d.cfg.Self}, r); err != nil {
-		return err
-	}
 	if by, _, ok := d.rival(f, d.replaces(f), false); ok {
 		return fmt.Errorf("intent %s: %s", f.stmt.ID().Short(), by.taken())
 	}
 	if err := errors.Join(d.heldBack(now, v), d.cosigned(f, v)); err != nil {
 		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), err)
 	}
-	return d.cfg.Fit(ctx, now, s, protocol.PairKey(r))
+	return nil
 }
 
-func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, p *part, admit journal.Entry) *session.Task {
+func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, i int, p *part, admit journal.Entry) *session.Task {
 	return &session.Task{
 		Admitted: func() {
 			f.mu.Lock()
@@ -338,7 +355,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, p *part, admit journ
 		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record), Hedge: p.hedge, Timeout: p.timeout,
 		Title: fmt.Sprintf("sign intent %s of vault %s%s", f.stmt.ID().Short(), v.Vault.Name, p.how), Admit: admit, Save: p.save,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
-			stage, err := p.first(seat, f.payload.message())
+			stage, err := p.first(seat, f.payload.uses()[i].Message)
 			if err != nil {
 				return nil, err
 			}
@@ -347,12 +364,12 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, p *part, admit journ
 				return nil, err
 			}
 			return session.NewMachine(es, p.rounds, func(ctx context.Context, now time.Time, sig *protocol.Signature) error {
-				return d.release(ctx, now, f, sig)
+				return d.release(ctx, now, f, s.Hash(), i, effect.Signature{Bytes: sig.Bytes, Recovery: sig.RecoveryID})
 			}), nil
 		},
 		Done: func(ctx context.Context, now time.Time, err error, sentLast bool) {
 			p.done(ctx, now, err)
-			if failErr := d.over(ctx, now, f, v, s, err, sentLast); failErr != nil {
+			if failErr := d.over(ctx, now, f, v, s, i, err, sentLast); failErr != nil {
 				d.cfg.Log.Error("failed session not noted", "intent", f.stmt.ID().Short(), "error", failErr)
 			}
 		},
@@ -361,10 +378,17 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, p *part, admit journ
 
 // release makes a signature durable, then gives it to everyone. It was verified by the
 // protocol; the payload verifies it again, in the form that the chain knows.
-func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *protocol.Signature) error {
+func (d *Desk) release(ctx context.Context, now time.Time, f *file, session [32]byte, i int, sig effect.Signature) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	raw, err := f.payload.finish(*sig)
+	if f.raw != nil {
+		return nil // another signer's copy came first
+	}
+	all, whole := f.with(i, sig)
+	if !whole {
+		return d.goOn(ctx, now, f, session, i, sig)
+	}
+	raw, err := f.payload.finish(all)
 	if err != nil {
 		return err
 	}
@@ -378,7 +402,7 @@ func (d *Desk) release(ctx context.Context, now time.Time, f *file, sig *protoco
 }
 
 // over takes note of a session's end, and of who was in its way.
-func (d *Desk) over(ctx context.Context, now time.Time, f *file, v ceremony.View, s *mpc.Setup, err error, sentLast bool) error {
+func (d *Desk) over(ctx context.Context, now time.Time, f *file, v ceremony.View, s *mpc.Setup, i int, err error, sentLast bool) error {
 	if err == nil {
 		return d.forgive(ctx, now, s)
 	}
@@ -392,6 +416,9 @@ func (d *Desk) over(ctx context.Context, now time.Time, f *file, v ceremony.View
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.admitting = false
+	if sig, known := f.parts[i]; known && f.raw == nil { // another signer told it: the session failed here alone
+		return errors.Join(d.goOn(ctx, now, f, s.Hash(), i, sig), d.keepRows(ctx, rows))
+	}
 	switch {
 	case idle:
 		return d.fallBack(ctx, now, f, s, err)
@@ -408,7 +435,8 @@ func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, 
 	if f.raw != nil {
 		return d.keepRows(ctx, rows) // another party's signature came first
 	}
-	ev := intent.SessionFailed{Session: hash, Class: classOf(cause), PossiblySigned: sentLast}
+	// While another signature is missing, nobody can hold the signed transaction.
+	ev := intent.SessionFailed{Session: hash, Class: classOf(cause), PossiblySigned: sentLast && len(f.missing()) < 2}
 	notBegun, declined := (*session.NotBegunError)(nil), (*session.DeclinedError)(nil)
 	if errors.As(cause, &notBegun) {
 		f.idles++

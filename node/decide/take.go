@@ -21,7 +21,7 @@ import (
 // writer makes an entry durable together with the note that it belongs to.
 type writer = func(journal.Entry) error
 
-var fieldCount = map[outbox.Kind]int{NoteProposal: 2, NoteVote: 3, NoteDecision: 2, NoteCancel: 2, NoteSigned: 2, NotePast: 3}
+var fieldCount = map[outbox.Kind]int{NoteProposal: 2, NoteVote: 3, NoteDecision: 2, NoteCancel: 2, NoteSigned: 2, NotePast: 3, NotePart: 3}
 
 // Take checks a note, whether it came from a peer or from a person at this node's door, and
 // rules again on its intent.
@@ -49,6 +49,8 @@ func (d *Desk) route(ctx context.Context, now time.Time, n outbox.Note, write wr
 		return d.cancel(now, f[0], f[1], write)
 	case NotePast:
 		return d.takePast(ctx, now, f, write)
+	case NotePart:
+		return d.takePart(now, f[0], f[1], f[2], write)
 	default:
 		return d.signed(now, f[0], f[1], write)
 	}
@@ -441,6 +443,9 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 	made.ID = name
 	e := f.moved(next, made)
 	e.Put = append(e.Put, store.Entry{Key: rawKey(f.stmt.ID()), Value: raw})
+	for i := range f.parts {
+		e.Delete = append(e.Delete, partKey(f.stmt.ID(), i))
+	}
 	early := next.Unallowed()
 	switch {
 	case early:
@@ -459,7 +464,7 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 	if d.cfg.Signed != nil {
 		d.cfg.Signed(f.life.Intent().Vault)
 	}
-	f.raw = raw
+	f.raw, f.parts = raw, nil
 	d.settle(f)
 	return nil
 }
