@@ -14,7 +14,8 @@ import (
 // The log tells what is wrong, and nothing of a port that was closed because the member stops.
 func TestQuietLog(t *testing.T) {
 	var out bytes.Buffer
-	lg, err := logger(&out, "warn")
+	broken := 0
+	lg, err := logger(&out, "warn", func() { broken++ })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,18 @@ func TestQuietLog(t *testing.T) {
 	if s := out.String(); !strings.Contains(s, "the disk is slow") || !strings.Contains(s, "fsync took 3s") || strings.Count(s, "\n") != 1 {
 		t.Errorf("the log says:\n%s", s)
 	}
-	if _, err := logger(&out, "loud"); err == nil {
+	if _, err := logger(&out, "loud", nil); err == nil {
 		t.Error("a level that is none is taken")
+	}
+	if broken > 0 {
+		t.Error("a slow disk is taken for a broken one")
+	}
+	deaf, err := logger(&out, "error", func() { broken++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	if deaf.With(zap.String("member", "a")).Warn(unsynced); broken != 1 || out.Len() > 0 {
+		t.Errorf("a folder that could not be synced: heard %d times; the log says %q", broken, &out)
 	}
 }

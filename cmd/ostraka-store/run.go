@@ -149,7 +149,10 @@ func (m member) config() (*embed.Config, error) {
 		}
 	}
 	c.EnableGRPCGateway = false
-	lg, err := logger(os.Stderr, m.level)
+	lg, err := logger(os.Stderr, m.level, func() {
+		fmt.Fprintf(os.Stderr, "ostraka-store: member %q: the folder in which %s lies could not be synced: its disk fails, and nothing was kept there\n  next: exchange the disk, or name another --dir; remove what lies in the folder\n", m.name, m.dir)
+		os.Exit(codeError)
+	})
 	if err != nil {
 		return nil, usage("--log-level: %w", err)
 	}

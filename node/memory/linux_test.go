@@ -101,11 +101,15 @@ func TestLimits(t *testing.T) {
 }
 
 func TestProcess(t *testing.T) {
-	if out, err := child(t, "process 65536"); err != nil || out != "false <nil> 0 <nil>" {
+	dumpable := 0
+	if traceable {
+		dumpable = 1
+	}
+	if out, err := child(t, "process 65536"); err != nil || out != fmt.Sprintf("false <nil> %d <nil>", dumpable) {
 		t.Errorf("limited: %q, %v", out, err)
 	}
 	// Where this user may lock everything, all is; where not, that is an error, and what comes later is given all the same.
-	want := "true <nil> 0 <nil>"
+	want := fmt.Sprintf("true <nil> %d <nil>", dumpable)
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var caps [2]unix.CapUserData
 	if err := unix.Capget(&head, &caps[0]); err != nil {

@@ -164,7 +164,7 @@ func TestNewMemberWhoseSyncsFail(t *testing.T) {
 		o := &faulty.Once{Under: a.Dir(), At: at, With: unix.EIO}
 		a.Launch = func(cmd *exec.Cmd) error { return faulty.Start(cmd, faulty.Syncs, o.Judge) }
 		f.ok(a.Start())
-		f.stopped(fmt.Sprintf("sync %d", at), a, "input/output error")
+		f.stopped(fmt.Sprintf("sync %d", at), a, "input/output error", "could not be synced")
 		c, failed := o.Failed()
 		if err := o.Retried(); err != nil || !failed {
 			t.Errorf("sync %d: %v failed of %d: %v", at, c, len(o.Seen()), err)
