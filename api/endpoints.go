@@ -20,13 +20,27 @@ const (
 
 // checkEndpoints asks all chain endpoints at once how they stand, and names the chains of this node's vaults that have none.
 func (o *operator) checkEndpoints(ctx context.Context) []*pb.Check {
-	chains := sortedKeys(o.d.Endpoints)
-	out := make([]*pb.Check, len(chains))
+	type endpoint struct {
+		chain string
+		*rpc.EVM
+	}
+	var all []endpoint
+	for _, chain := range sortedKeys(o.d.Endpoints) {
+		for _, e := range o.d.Endpoints[chain].Members() {
+			all = append(all, endpoint{chain, e})
+		}
+	}
+	out := make([]*pb.Check, len(all))
 	var wg sync.WaitGroup
-	for i, chain := range chains {
-		wg.Go(func() { out[i] = checkEndpoint(ctx, time.Now(), chain, o.d.Endpoints[chain]) })
+	for i, e := range all {
+		wg.Go(func() { out[i] = checkEndpoint(ctx, time.Now(), e.chain, e.EVM) })
 	}
 	wg.Wait()
+	for i, e := range all {
+		if len(o.d.Endpoints[e.chain].Members()) == 1 && out[i].State == "ok" {
+			out[i].Next = "name another, of somebody else: this one's word on nonces, balances and blocks stands alone"
+		}
+	}
 	var without []string
 	for _, v := range o.d.Keeper.Roots() {
 		for _, chain := range v.Vault.Chains {

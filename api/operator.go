@@ -272,7 +272,7 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 		}
 	}
 	for _, chain := range sortedKeys(o.d.Endpoints) {
-		out.Endpoints = append(out.Endpoints, chain+" "+o.d.Endpoints[chain].Endpoint())
+		out.Endpoints = append(out.Endpoints, chain+" "+o.d.Endpoints[chain].String())
 	}
 	if why := o.d.Fence.Fenced(); why != nil {
 		out.Fenced = why.Error()

@@ -24,6 +24,7 @@ import (
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/outbox"
 	"github.com/ostraka/ostraka/node/rescue"
+	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/wallet"
 )
 
@@ -336,30 +337,45 @@ func (p *people) Quote(ctx context.Context, r *connect.Request[pb.QuoteRequest])
 		return nil, fail(errors.Join(err1, err2, errors.New("from, to and amount are needed")))
 	}
 	req := evm.Request{To: to, Amount: amount}
-	out := &pb.QuoteResponse{Endpoint: c.Endpoint()}
 	if r.Msg.Token != "" {
 		token, err := evm.ParseAddress(r.Msg.Token)
 		if err != nil {
 			return nil, fail(err)
 		}
 		req.Token = &token
-		decimals, err := c.TokenDecimals(ctx, token)
+	}
+	var out *pb.QuoteResponse
+	err := c.Any(ctx, func(ctx context.Context, e *rpc.EVM) (err error) {
+		out, err = quote(ctx, e, from, req)
+		return err
+	})
+	if err != nil {
+		return nil, connect.NewError(connect.CodeUnavailable, err)
+	}
+	return connect.NewResponse(out), nil
+}
+
+// quote is what one endpoint offers for a transfer.
+func quote(ctx context.Context, e *rpc.EVM, from evm.Address, req evm.Request) (*pb.QuoteResponse, error) {
+	out := &pb.QuoteResponse{Endpoint: e.Endpoint()}
+	if req.Token != nil {
+		decimals, err := e.TokenDecimals(ctx, *req.Token)
 		if err != nil {
-			return nil, connect.NewError(connect.CodeUnavailable, err)
+			return nil, err
 		}
 		out.Decimals = uint32(decimals)
 	}
-	full, err := c.Complete(ctx, from, req)
+	full, err := e.Complete(ctx, from, req)
 	if err != nil {
-		return nil, connect.NewError(connect.CodeUnavailable, err)
+		return nil, err
 	}
-	balance, err := c.Balance(ctx, from)
+	balance, err := e.Balance(ctx, from)
 	if err != nil {
-		return nil, connect.NewError(connect.CodeUnavailable, err)
+		return nil, err
 	}
 	out.Nonce, out.Gas, out.Balance = full.Nonce, full.Gas, balance.String()
 	out.FeeCap, out.TipCap = full.FeeCap.String(), full.TipCap.String()
-	return connect.NewResponse(out), nil
+	return out, nil
 }
 
 // Block reads a block at this node's own endpoint.
@@ -371,14 +387,19 @@ func (p *people) Block(ctx context.Context, r *connect.Request[pb.BlockRequest])
 	if c == nil {
 		return nil, connect.NewError(connect.CodeUnavailable, fmt.Errorf("this node has no endpoint for chain %q", r.Msg.Chain))
 	}
-	b, found, err := c.Block(ctx, r.Msg.Height)
-	if err == nil && !found {
-		err = fmt.Errorf("the endpoint %s has no such block: it lies ahead, or it is so old that it is not kept", c.Endpoint())
-	}
+	var out *pb.BlockResponse
+	err := c.Any(ctx, func(ctx context.Context, e *rpc.EVM) error {
+		b, found, err := e.Block(ctx, r.Msg.Height)
+		if err == nil && !found {
+			err = fmt.Errorf("the endpoint %s has no such block: it lies ahead, or it is so old that it is not kept", e.Endpoint())
+		}
+		out = &pb.BlockResponse{Height: b.Height, Hash: b.Hash[:], Endpoint: e.Endpoint()}
+		return err
+	})
 	if err != nil {
 		return nil, connect.NewError(connect.CodeUnavailable, err)
 	}
-	return connect.NewResponse(&pb.BlockResponse{Height: b.Height, Hash: b.Hash[:], Endpoint: c.Endpoint()}), nil
+	return connect.NewResponse(out), nil
 }
 
 func (p *people) Sessions(_ context.Context, r *connect.Request[pb.SessionsRequest]) (*connect.Response[pb.SessionsResponse], error) {

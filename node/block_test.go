@@ -226,11 +226,11 @@ func TestAskBlock(t *testing.T) {
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%d,"result":%s}`, q.ID, answer)
 	}))
 	defer server.Close()
-	endpoint, err := rpc.NewEVM(server.URL, rpc.Options{})
+	endpoint, err := rpc.NewPanel([]string{server.URL}, rpc.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := node.AskBlock(map[string]*rpc.EVM{"eip155:1": endpoint})
+	ask := node.AskBlock(map[string]*rpc.Panel{"eip155:1": endpoint})
 	settled := func(chain string, b intent.Block) (checked bool, why string, err error) {
 		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			checked, why, err = ask(context.Background(), chain, b)

@@ -26,7 +26,7 @@ const (
 // link. A question is answered at once with what is known, or with errAsking; the desk asks
 // again at its next tick.
 type checker struct {
-	endpoints map[string]*rpc.EVM
+	endpoints map[string]*rpc.Panel
 
 	mu      sync.Mutex
 	answers map[question]*answer
@@ -47,13 +47,15 @@ var errAsking = errors.New("this node is asking its chain endpoint")
 // check compares a transaction with the chain.
 func (c *checker) check(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error) {
 	q := question{fmt.Sprintf("eip155:%d", f.ChainID), fmt.Sprint("transaction", from, f.Lines())}
-	return c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error { return e.Check(ctx, from, f, rpc.Limits{}) })
+	return c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error { return e.Check(ctx, from, f, rpc.Limits{}) })
 }
 
 // checkReplacing does so for one that takes the nonce of another which waits on the chain.
 func (c *checker) checkReplacing(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error) {
 	q := question{fmt.Sprintf("eip155:%d", f.ChainID), fmt.Sprint("replacement", from, f.Lines())}
-	return c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error { return e.Check(ctx, from, f, rpc.Limits{Replacing: true}) })
+	return c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
+		return e.Check(ctx, from, f, rpc.Limits{Replacing: true})
+	})
 }
 
 // checkBlock compares the block that a proof speaks of with the chain's.
@@ -63,7 +65,7 @@ func (c *checker) checkBlock(ctx context.Context, chain string, b intent.Block) 
 		return false, "", nil // there is no endpoint of such a chain
 	}
 	q := question{chain, fmt.Sprintf("block %d %x", b.Height, b.Hash)}
-	return c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error {
+	return c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
 		return e.CheckBlock(ctx, id, rpc.Block{Height: b.Height, Hash: b.Hash})
 	})
 }
@@ -72,7 +74,7 @@ func (c *checker) checkBlock(ctx context.Context, chain string, b intent.Block) 
 func (c *checker) usual(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error) {
 	f := tx.Facts()
 	q := question{fmt.Sprintf("eip155:%d", f.ChainID), fmt.Sprint("fee", from, f.Lines())}
-	checked, _, err := c.answer(ctx, q, func(ctx context.Context, e *rpc.EVM) error {
+	checked, _, err := c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
 		to, value, data := tx.Message()
 		fee, err := e.UsualFee(ctx, rpc.Message{From: from, To: to, Value: value, Data: data})
 		c.mu.Lock()
@@ -88,7 +90,7 @@ func (c *checker) usual(ctx context.Context, from evm.Address, tx *evm.Transacti
 	return c.fees[q], nil
 }
 
-func (c *checker) answer(ctx context.Context, q question, ask func(context.Context, *rpc.EVM) error) (checked bool, why string, err error) {
+func (c *checker) answer(ctx context.Context, q question, ask func(context.Context, *rpc.Panel) error) (checked bool, why string, err error) {
 	endpoint := c.endpoints[q.chain]
 	if endpoint == nil {
 		return false, "", nil

@@ -41,7 +41,7 @@ type Daemon struct {
 	Dir       string // the data folder
 	Settings  Settings
 	Link      *link.Link
-	Endpoints map[string]*rpc.EVM
+	Endpoints map[string]*rpc.Panel
 	Started   time.Time
 	Key       crypto.Signer // the identity
 	Slot      string        // of the key file, which opened the folder
@@ -181,15 +181,15 @@ func work(ctx context.Context, dir string, u *unlocked, st store.Store, at *port
 		return err
 	}
 	d := &Daemon{
-		Dir: dir, Memory: u.memory, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.EVM{}, Started: time.Now(), Slot: u.slot, Tenure: t,
+		Dir: dir, Memory: u.memory, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.Panel{}, Started: time.Now(), Slot: u.slot, Tenure: t,
 		log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1),
 	}
 	mode, err := presign.ParseMode(d.Settings.Presign)
 	if err != nil {
 		return err
 	}
-	for chain, url := range u.settings.RPC {
-		if d.Endpoints[chain], err = rpc.NewEVM(url, rpc.Options{}); err != nil {
+	for chain, urls := range u.settings.RPC {
+		if d.Endpoints[chain], err = rpc.NewPanel(urls, rpc.Options{}); err != nil {
 			return err
 		}
 	}

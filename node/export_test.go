@@ -32,6 +32,6 @@ func (d *Daemon) Metrics() http.Handler { return d.metrics() }
 func ListenSocket(path string) (net.Listener, error) { return listenSocket(path) }
 
 // AskBlock is how a node with these endpoints compares the block that a proof speaks of.
-func AskBlock(endpoints map[string]*rpc.EVM) func(context.Context, string, intent.Block) (bool, string, error) {
+func AskBlock(endpoints map[string]*rpc.Panel) func(context.Context, string, intent.Block) (bool, string, error) {
 	return (&checker{endpoints: endpoints, answers: map[question]*answer{}}).checkBlock
 }

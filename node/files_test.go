@@ -28,7 +28,7 @@ func cheapFolder(t *testing.T) (string, Settings) {
 	dir := filepath.Join(t.TempDir(), "node")
 	s := Settings{
 		Operator: "acme", Entity: "Acme Ltd", Link: "127.0.0.1:7700", People: "127.0.0.1:7701", Metrics: "127.0.0.1:7702", Officers: []string{officerLine(t)},
-		RPC: map[string]string{"eip155:1": "https://rpc.example"}, Presign: "hot", Limits: Limits{StoreBytes: 1 << 30},
+		RPC: map[string]URLs{"eip155:1": {"https://rpc.example"}}, Presign: "hot", Limits: Limits{StoreBytes: 1 << 30},
 	}
 	if _, err := Init(context.Background(), dir, s, cheapRing().Open, rand.Reader, keys.Main(seal.Provider{Kind: keys.Passphrase})); err != nil {
 		t.Fatal(err)

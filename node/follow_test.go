@@ -25,7 +25,7 @@ const (
 // endpoint is a chain's node as a test wants it: what it answers each method with.
 type endpoint map[string]string
 
-func (e endpoint) serve(t *testing.T) *rpc.EVM {
+func (e endpoint) serve(t *testing.T) *rpc.Panel {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var q struct {
@@ -38,7 +38,7 @@ func (e endpoint) serve(t *testing.T) *rpc.EVM {
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%d,%s}`, q.ID, e[q.Method])
 	}))
 	t.Cleanup(server.Close)
-	c, err := rpc.NewEVM(server.URL, rpc.Options{})
+	c, err := rpc.NewPanel([]string{server.URL}, rpc.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func follow(t *testing.T, base setting, seed string) *followed {
 		"eth_sendRawTransaction": `"error":{"code":-32000,"message":"no"}`,
 	}
 	return &followed{s, e, &wallet.Follower{
-		Desk: s.Hosts[0].Desk, Endpoints: map[string]*rpc.EVM{"eip155:1": e.serve(t)}, Log: slog.New(slog.DiscardHandler),
+		Desk: s.Hosts[0].Desk, Endpoints: map[string]*rpc.Panel{"eip155:1": e.serve(t)}, Log: slog.New(slog.DiscardHandler),
 	}, st.ID(), s.show(s.Hosts[0], st).Hash}
 }
 

@@ -73,7 +73,7 @@ func TestLimitsRefused(t *testing.T) {
 func TestSetLimits(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "node.json")
-	was := node.Settings{Operator: "acme", Entity: "Acme Ltd", Link: "127.0.0.1:1", People: "127.0.0.1:2", Officers: []string{nodetest.NewPerson(t, "officer").Key.String()}, RPC: map[string]string{"eip155:1": "https://x.example"}}
+	was := node.Settings{Operator: "acme", Entity: "Acme Ltd", Link: "127.0.0.1:1", People: "127.0.0.1:2", Officers: []string{nodetest.NewPerson(t, "officer").Key.String()}, RPC: map[string]node.URLs{"eip155:1": {"https://x.example"}}}
 	if err := os.WriteFile(path, []byte(`{"operator":"acme","entity":"Acme Ltd","link":"127.0.0.1:1","people":"127.0.0.1:2","officers":["`+was.Officers[0]+`"],"rpc":{"eip155:1":"https://x.example"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestSetLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := node.ReadSettings(dir)
-	if err != nil || s.Limits != l || s.RPC["eip155:1"] != "https://x.example" || s.Officers[0] != was.Officers[0] {
+	if err != nil || s.Limits != l || !slices.Equal(s.RPC["eip155:1"], node.URLs{"https://x.example"}) || s.Officers[0] != was.Officers[0] {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {

@@ -37,21 +37,21 @@ const (
 
 // Settings are what an operator says of its node, in node.json.
 type Settings struct {
-	Operator  string            `json:"operator"`            // label
-	Entity    string            `json:"entity"`              // legal entity
-	Link      string            `json:"link"`                // host:port to listen on for other nodes
-	Advertise string            `json:"advertise,omitempty"` // host:port that other nodes dial; Link if empty
-	People    string            `json:"people"`              // host:port of the people's interface
-	Metrics   string            `json:"metrics,omitempty"`   // loopback host:port of /healthz and /metrics; empty: off
-	Officers  []string          `json:"officers"`            // SSH public key lines
-	RPC       map[string]string `json:"rpc,omitempty"`       // chain "eip155:1" → endpoint URL
-	Presign   string            `json:"presign,omitempty"`   // for which vaults presignatures are held: hot (or empty), all, off
-	Witnesses []Asked           `json:"witnesses,omitempty"` // beyond the circle, that are asked to cosign this node's log
-	Limits    Limits            `json:"limits,omitzero"`     // what the node holds itself to
-	Logs      []string          `json:"logs,omitempty"`      // vkeys of logs beyond the circle that this node cosigns
-	Attest    *AttestSettings   `json:"attest,omitempty"`    // how it shows what it runs on
-	TPM       *TPM              `json:"tpm,omitempty"`       // of the machine; absent: none is used
-	Store     *StoreSettings    `json:"store,omitempty"`     // where the store is; nil: in the data folder
+	Operator  string          `json:"operator"`            // label
+	Entity    string          `json:"entity"`              // legal entity
+	Link      string          `json:"link"`                // host:port to listen on for other nodes
+	Advertise string          `json:"advertise,omitempty"` // host:port that other nodes dial; Link if empty
+	People    string          `json:"people"`              // host:port of the people's interface
+	Metrics   string          `json:"metrics,omitempty"`   // loopback host:port of /healthz and /metrics; empty: off
+	Officers  []string        `json:"officers"`            // SSH public key lines
+	RPC       map[string]URLs `json:"rpc,omitempty"`       // chain "eip155:1" → endpoints
+	Presign   string          `json:"presign,omitempty"`   // for which vaults presignatures are held: hot (or empty), all, off
+	Witnesses []Asked         `json:"witnesses,omitempty"` // beyond the circle, that are asked to cosign this node's log
+	Limits    Limits          `json:"limits,omitzero"`     // what the node holds itself to
+	Logs      []string        `json:"logs,omitempty"`      // vkeys of logs beyond the circle that this node cosigns
+	Attest    *AttestSettings `json:"attest,omitempty"`    // how it shows what it runs on
+	TPM       *TPM            `json:"tpm,omitempty"`       // of the machine; absent: none is used
+	Store     *StoreSettings  `json:"store,omitempty"`     // where the store is; nil: in the data folder
 }
 
 // own makes the roster entry of these settings.
@@ -97,8 +97,8 @@ func (s Settings) check() error {
 	if s.Limits.StoreBytes > 0 && s.Store != nil {
 		return errors.New("settings: limits: store_bytes bounds a store in the data folder alone: bound the one elsewhere there")
 	}
-	for chain, url := range s.RPC {
-		if _, err := rpc.NewEVM(url, rpc.Options{}); err != nil {
+	for chain, urls := range s.RPC {
+		if _, err := rpc.NewPanel(urls, rpc.Options{}); err != nil {
 			return fmt.Errorf("settings: rpc %s: %w", chain, err)
 		}
 	}

@@ -105,7 +105,7 @@ func (a *app) nodeInitCommand() *cobra.Command {
 	f.StringVar(&s.People, "people", "127.0.0.1:7701", "host:port of the people's interface")
 	f.StringVar(&s.Metrics, "metrics", "", "loopback host:port of /healthz and /metrics (default: off)")
 	f.StringArrayVar(&officers, "officer", nil, "public key of a person who signs for the operator, of SSH, a passkey or a wallet: a file, or the line itself (required; may be repeated)")
-	f.StringArrayVar(&rpcs, "rpc", nil, "this node's own endpoint of a chain, as eip155:1=https://… (may be repeated)")
+	f.StringArrayVar(&rpcs, "rpc", nil, "this node's own endpoint of a chain, as eip155:1=https://… (may be repeated; several of one chain must agree)")
 	sealFlags(f, &with, &makes)
 	given.flags(f, "")
 	memoryFlag(f, &memory)
@@ -172,9 +172,9 @@ func completeSettings(s *node.Settings, officers, rpcs []string) error {
 			return usage("--rpc: want CHAIN=URL such as eip155:1=https://…")
 		}
 		if s.RPC == nil {
-			s.RPC = map[string]string{}
+			s.RPC = map[string]node.URLs{}
 		}
-		s.RPC[chain] = url
+		s.RPC[chain] = append(s.RPC[chain], url)
 	}
 	return nil
 }

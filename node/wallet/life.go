@@ -20,7 +20,7 @@ const finalDepth = 12
 // The stored bytes are sent again until the chain has them: that is harmless.
 type Follower struct {
 	Desk      *decide.Desk
-	Endpoints map[string]*rpc.EVM // by chain, "eip155:1"
+	Endpoints map[string]*rpc.Panel // by chain, "eip155:1"
 	Log       *slog.Logger
 
 	passed map[statement.ID]passed // transactions whose nonce another used, as it seems
@@ -84,7 +84,7 @@ func (w *Follower) revive(ctx context.Context, now time.Time, l late) error {
 
 // spent says whether the account's mined nonce has passed the transaction's, which has no
 // receipt: then there is nothing left to do for it. Words of an endpoint are never looked at.
-func (w *Follower) spent(ctx context.Context, now time.Time, c *rpc.EVM, s decide.Sent, hash evm.Hash) (bool, error) {
+func (w *Follower) spent(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent, hash evm.Hash) (bool, error) {
 	next, err := c.MinedNonce(ctx, s.From)
 	if err != nil {
 		return false, err
@@ -122,7 +122,7 @@ func (w *Follower) spent(ctx context.Context, now time.Time, c *rpc.EVM, s decid
 	return true, nil
 }
 
-func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.EVM, s decide.Sent) error {
+func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent) error {
 	hash, err := evm.ParseHash(s.Hash)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.EVM, s deci
 	if refusal != nil {
 		return refusal
 	}
-	if _, known, err := c.TransactionByHash(ctx, hash); err != nil || known {
+	if known, err := c.Knows(ctx, hash); err != nil || known {
 		return errors.Join(err, w.seen(ctx, now, s.ID, known))
 	}
 	_, err = c.SendRaw(ctx, s.Raw)
@@ -159,7 +159,7 @@ func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.EVM, s deci
 
 // broadcast sends a signed transaction for the first time. A chain's refusal is given back
 // beside: the transaction's nonce may be spent, which the refusal's words do not prove.
-func (w *Follower) broadcast(ctx context.Context, now time.Time, c *rpc.EVM, s decide.Sent) (refusal, err error) {
+func (w *Follower) broadcast(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent) (refusal, err error) {
 	_, err = c.SendRaw(ctx, s.Raw)
 	if rejected := (*rpc.Rejected)(nil); errors.As(err, &rejected) {
 		return err, nil
@@ -177,7 +177,7 @@ func (w *Follower) seen(ctx context.Context, now time.Time, id statement.ID, kno
 	return w.Desk.OnChain(ctx, now, id, intent.WasSeen{})
 }
 
-func (w *Follower) mined(ctx context.Context, now time.Time, c *rpc.EVM, s decide.Sent, r rpc.Receipt) error {
+func (w *Follower) mined(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent, r rpc.Receipt) error {
 	if s.State != intent.Confirmed {
 		ev := intent.WasConfirmed{Height: r.Block, Block: r.BlockHash.String(), Reverted: !r.Success}
 		if err := w.Desk.OnChain(ctx, now, s.ID, ev); err != nil {
