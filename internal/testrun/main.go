@@ -69,7 +69,7 @@ func run(ctx context.Context, t *tally, args []string) error {
 // Tests of one package run at most this long. The longest stories set it.
 const (
 	testTimeout    = "30m"
-	nightlyTimeout = "45m"
+	nightlyTimeout = "2h"
 )
 
 // test is what make test runs: all tests as they ship, then those that only the build tag
