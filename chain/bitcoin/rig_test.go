@@ -82,7 +82,7 @@ var leaf = bitcoin.Recovery{Key: [32]byte(schnorr.SerializePubKey(recoveryKey.Pu
 
 func vault(t testing.TB, recovery bool) bitcoin.Vault {
 	t.Helper()
-	v := bitcoin.Vault{Network: network(t, regtest), Key: keyOf, MaxRate: bitcoin.PerVByte(500)}
+	v := bitcoin.Vault{Network: network(t, regtest), Key: keyOf, MaxRate: bitcoin.PerVByte(300)}
 	if recovery {
 		r := leaf
 		v.Recovery = &r
