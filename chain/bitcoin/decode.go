@@ -55,6 +55,7 @@ func Decode(unsigned []byte, v Vault) (*Transaction, error) {
 		}
 		t.outs = append(t.outs, read)
 	}
+	t.markMoves()
 	if err := t.settle(); err != nil {
 		return nil, err
 	}
@@ -192,7 +193,7 @@ func (v Vault) readInput(tx psbt.In, m psbt.Map) (in Input, err error) {
 	if err != nil {
 		return in, fmt.Errorf("derivation %w", err)
 	}
-	in = Input{Outpoint: tx.Outpoint, Sequence: tx.Sequence, Place: o.Place, owned: o, Previous: fields[psbt.InPrevious]}
+	in = Input{Outpoint: tx.Outpoint, Sequence: tx.Sequence, Spot: o.Spot, owned: o, Previous: fields[psbt.InPrevious]}
 	if !bytes.Equal(root, o.root) {
 		return in, fmt.Errorf("Merkle root is %x, and that of the vault's outputs %x", root, o.root)
 	}
@@ -239,7 +240,7 @@ func (v Vault) readSpent(in *Input, at psbt.Outpoint, fields map[byte][]byte) (e
 		return fmt.Errorf("amount %d is more than the %d sat that there can be", spent.Amount, uint64(MaxMoney))
 	}
 	if !bytes.Equal(spent.Script, in.owned.script) {
-		return fmt.Errorf("its script %x is not the vault's at %s, %x", short64(spent.Script), in.Place, []byte(in.owned.script))
+		return fmt.Errorf("its script %x is not the vault's at %s, %x", short64(spent.Script), in.Spot, []byte(in.owned.script))
 	}
 	in.Amount = spent.Amount
 	in.spentAddress, err = v.Network.Address(in.owned.script)
@@ -297,7 +298,7 @@ func (v Vault) readOutput(tx psbt.Out, m psbt.Map) (out Output, err error) {
 
 // readChange holds an output that claims to be the vault's own to the vault's keys. A false claim is refused, not shown as a payment: whoever made it wants it
 // to be taken for change.
-func (v Vault) readChange(tx psbt.Out, m psbt.Map) (*Place, owned, error) {
+func (v Vault) readChange(tx psbt.Out, m psbt.Map) (*Spot, owned, error) {
 	fields, claims, err := takeFields(m, []byte{psbt.OutInternalKey, psbt.OutTree}, psbt.OutDerivation, psbt.OutTapPath, refusedOut)
 	if err != nil {
 		return nil, owned{}, err
@@ -326,7 +327,7 @@ func (v Vault) readChange(tx psbt.Out, m psbt.Map) (*Place, owned, error) {
 	case !bytes.Equal(fields[psbt.OutTree], tree): // else change could hold a leaf of somebody else's, or lose the vault's
 		return nil, o, fmt.Errorf("wrong change: script tree is %x, and the vault's %x", short64(fields[psbt.OutTree]), tree)
 	case !bytes.Equal(tx.Script, o.script):
-		return nil, o, fmt.Errorf("wrong change: script %x is not the vault's at %s, %x", short64(tx.Script), o.Place, []byte(o.script))
+		return nil, o, fmt.Errorf("wrong change: script %x is not the vault's at %s, %x", short64(tx.Script), o.Spot, []byte(o.script))
 	}
-	return &o.Place, o, nil
+	return &o.Spot, o, nil
 }

@@ -51,7 +51,7 @@ func Import(packet []byte, v Vault) (unsigned []byte, err error) {
 }
 
 // mine finds the derivation of a map that leads to a script of the vault.
-func (v Vault) mine(m psbt.Map, derivation, tapPath byte, script Script) (p Place, found bool) {
+func (v Vault) mine(m psbt.Map, derivation, tapPath byte, script Script) (p Spot, found bool) {
 	for _, f := range m {
 		suite := SuiteECDSA
 		switch {
@@ -66,8 +66,8 @@ func (v Vault) mine(m psbt.Map, derivation, tapPath byte, script Script) (p Plac
 			continue // another's key, deeper or in a leaf
 		}
 		for _, plain := range []bool{false, true} {
-			if o, err := v.own(Place{suite, path, plain}); err == nil && bytes.Equal(o.script, script) {
-				return o.Place, true
+			if o, err := v.own(Spot{suite, path, plain}); err == nil && bytes.Equal(o.script, script) {
+				return o.Spot, true
 			}
 		}
 	}
@@ -103,7 +103,7 @@ func (v Vault) importInput(tx psbt.In, m psbt.Map) (in Input, err error) {
 		return in, fmt.Errorf("names no output that it spends")
 	}
 	found := false
-	if in.Place, found = v.mine(m, psbt.InDerivation, psbt.InTapPath, spent.Script); !found {
+	if in.Spot, found = v.mine(m, psbt.InDerivation, psbt.InTapPath, spent.Script); !found {
 		return in, fmt.Errorf("names no key of the vault that spends its output: inputs of others are not signed for")
 	}
 	kind, ok := m.Get(psbt.InSighash)
@@ -181,7 +181,7 @@ func (t *Transaction) Signatures(packets ...[]byte) ([]effect.Signature, error) 
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("input %d of %s has no signature in any packet", i, in.Place)
+			return nil, fmt.Errorf("input %d of %s has no signature in any packet", i, in.Spot)
 		}
 	}
 	return sigs, nil

@@ -89,7 +89,7 @@ func TestHostileBaseline(t *testing.T) {
 
 // Each packet would show one thing and be another, or be what nobody can judge.
 func TestHostile(t *testing.T) {
-	v := vault(t, true)
+	v := cached(vault(t, true))
 	table := slices.Concat(hostileContainers(t, v), hostileTransactions(t, v), hostileFields(t, v), hostileWitnessV0(t, v), hostileTaproot(t, v), hostileChange(t, v), hostileScripts(t, v), hostileAmounts(t, v))
 	if len(table) < 150 {
 		t.Fatalf("only %d packets", len(table))

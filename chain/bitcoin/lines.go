@@ -28,7 +28,7 @@ func (t *Transaction) Lines() []effect.Line {
 		switch {
 		case out.Memo != nil:
 			memo = showMemo(out.Memo)
-		case out.Change == nil:
+		case out.Change == nil || out.Moves:
 			payments, paid = payments+1, paid+out.Amount
 		}
 	}
@@ -67,11 +67,13 @@ func showLockTime(n uint32) string {
 	return fmt.Sprintf("time %d, %s", n, time.Unix(int64(n), 0).UTC().Format(time.RFC3339))
 }
 
-// text is one output in words: "1000 sat to bc1q…", "1000 sat change to bc1p…, p2tr m/0/0/5" or "memo".
+// text is one output in words: "1000 sat to bc1q…", "1000 sat change to bc1p…, p2tr m/0/0/5", "1000 sat to the vault's other account bc1p…, p2tr m/0/1/5" or "memo".
 func (out Output) text() string {
 	switch {
 	case out.Memo != nil:
 		return "memo"
+	case out.Moves:
+		return fmt.Sprintf("%d sat to the vault's other account %s, %s", out.Amount, out.Address, *out.Change)
 	case out.Change != nil:
 		return fmt.Sprintf("%d sat change to %s, %s", out.Amount, out.Address, *out.Change)
 	}
@@ -80,7 +82,7 @@ func (out Output) text() string {
 
 // text is one input in words: "1000 sat of p2wpkh m/0/0/5, TXID:0, sequence 0xfffffffd", and what the packet says besides.
 func (in Input) text() string {
-	s := fmt.Sprintf("%d sat of %s, %s, sequence 0x%08x", in.Amount, in.Place, in.Outpoint, in.Sequence)
+	s := fmt.Sprintf("%d sat of %s, %s, sequence 0x%08x", in.Amount, in.Spot, in.Outpoint, in.Sequence)
 	if in.WithOutput {
 		s += ", output named"
 	}

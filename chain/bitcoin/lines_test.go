@@ -79,7 +79,7 @@ func TestEveryByteChangesALine(t *testing.T) {
 func TestLinesSayAll(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 30 {
-		v := vault(t, rng.IntN(2) == 0)
+		v := cached(vault(t, rng.IntN(2) == 0))
 		d := randomDraft(t, v, rng)
 		b := build(t, v, d)
 		previous := map[string][]byte{}
@@ -99,12 +99,12 @@ func TestLinesSayAll(t *testing.T) {
 // fromLines reads the draft out of the lines alone.
 func fromLines(tx *bitcoin.Transaction, previous map[string][]byte) (d bitcoin.Draft, err error) {
 	memo := ""
-	readPlace := func(form string, a, b, c uint32, plain bool) bitcoin.Place {
+	readPlace := func(form string, a, b, c uint32, plain bool) bitcoin.Spot {
 		suite := bitcoin.SuiteBIP340
 		if form == "p2wpkh" {
 			suite = bitcoin.SuiteECDSA
 		}
-		return bitcoin.Place{Suite: suite, Path: [3]uint32{a, b, c}, Plain: plain}
+		return bitcoin.Spot{Suite: suite, Path: [3]uint32{a, b, c}, Plain: plain}
 	}
 	for _, l := range tx.Lines() {
 		name, _, _ := strings.Cut(l.Name, " ")
@@ -136,7 +136,7 @@ func fromLines(tx *bitcoin.Transaction, previous map[string][]byte) (d bitcoin.D
 			if _, err = fmt.Sscanf(value, "%d sat of %s m %d %d %d %s sequence 0x%x", &in.Amount, &form, &a, &b, &c, &id, &in.Sequence); err != nil {
 				break
 			}
-			in.Place = readPlace(form, a, b, c, plain)
+			in.Spot = readPlace(form, a, b, c, plain)
 			digits, index, _ := strings.Cut(id, ":")
 			if in.Outpoint.ID, err = psbt.ParseID(digits); err == nil {
 				_, err = fmt.Sscanf(index, "%d", &in.Outpoint.Index)
@@ -157,12 +157,12 @@ func TestLinesOfTheLargest(t *testing.T) {
 	v.MaxRate = bitcoin.PerVByte(1_000_000)
 	d := bitcoin.Draft{LockTime: 1<<32 - 1}
 	for i := range bitcoin.MaxInputs {
-		c := coin(t, v, bitcoin.Place{Suite: bitcoin.SuiteBIP340, Path: [3]uint32{1<<31 - 1, 1<<31 - 1, 1<<31 - 1 - uint32(i%3)}}, 1_000_000_000_000)
+		c := coin(t, v, bitcoin.Spot{Suite: bitcoin.SuiteBIP340, Path: [3]uint32{1<<31 - 1, 1<<31 - 1, 1<<31 - 1 - uint32(i%3)}}, 1_000_000_000_000)
 		c.Outpoint.Index, c.WithSighash = 1<<32-1-uint32(i), true
 		d.Ins = append(d.Ins, c)
 	}
 	for i := range bitcoin.MaxOutputs {
-		out := bitcoin.Output{Amount: 1_000_000_000_000, Change: place(bitcoin.Place{Suite: bitcoin.SuiteBIP340, Path: [3]uint32{1<<31 - 1, 1<<31 - 1, 1<<31 - 1 - uint32(i%3)}})}
+		out := bitcoin.Output{Amount: 1_000_000_000_000, Change: place(bitcoin.Spot{Suite: bitcoin.SuiteBIP340, Path: [3]uint32{1<<31 - 1, 1<<31 - 1, 1<<31 - 1 - uint32(i%3)}})}
 		if i%10 == 0 {
 			out = bitcoin.Output{Amount: 1_000_000_000_000 + uint64(i), Address: payee(t, bitcoin.PayTaproot)}
 		}
@@ -203,7 +203,7 @@ func TestLinesOfTheLargest(t *testing.T) {
 	}
 	// of any mixture of the most parts, each as long as it can be, the lines suffice
 	input := len("2100000000000000 sat of p2tr m/2147483647/2147483647/2147483647 plain, , sequence 0xffffffff, previous transaction named, signature kind named; ") + 64 + 1 + 10
-	output := len("2100000000000000 sat change to , p2tr m/2147483647/2147483647/2147483647; ") + 64
+	output := len("2100000000000000 sat to the vault's other account , p2tr m/2147483647/2147483647/2147483647; ") + 64
 	perLine := func(size int) int { return (3000 + 2) / size }
 	most := 11 + (bitcoin.MaxInputs+perLine(input)-1)/perLine(input) + (bitcoin.MaxOutputs+perLine(output)-1)/perLine(output)
 	if most > 64 {

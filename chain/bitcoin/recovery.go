@@ -102,8 +102,8 @@ type Lost struct {
 	Internal []byte // the vault's key of it, 33 bytes, before the tweak
 }
 
-// A Rescue spends lost coins by the recovery key alone.
-type Rescue struct {
+// A Reclaim spends lost coins by the recovery key alone.
+type Reclaim struct {
 	recovery Recovery
 	coins    []Lost
 	scripts  []Script
@@ -113,43 +113,43 @@ type Rescue struct {
 	fee      uint64
 }
 
-// rescueWitness is an input's witness in bytes: three items, signature, leaf and control block.
-func (r Recovery) rescueWitness() int { return 1 + 1 + 64 + 1 + len(r.Script()) + 1 + 33 }
+// reclaimWitness is an input's witness in bytes: three items, signature, leaf and control block.
+func (r Recovery) reclaimWitness() int { return 1 + 1 + 64 + 1 + len(r.Script()) + 1 + 33 }
 
-// Rescue makes a transaction that takes lost coins to one address, once each is old enough. All of them go, less the fee.
-func (r Recovery) Rescue(n Network, coins []Lost, to string, rate Rate) (*Rescue, error) {
+// Reclaim makes a transaction that takes lost coins to one address, once each is old enough. All of them go, less the fee.
+func (r Recovery) Reclaim(n Network, coins []Lost, to string, rate Rate) (*Reclaim, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
 	if len(coins) == 0 || len(coins) > MaxInputs {
-		return nil, fmt.Errorf("rescue: %d coins, not 1 to %d", len(coins), MaxInputs)
+		return nil, fmt.Errorf("reclaim: %d coins, not 1 to %d", len(coins), MaxInputs)
 	}
 	script, err := n.ParseAddress(to)
 	if err != nil {
-		return nil, fmt.Errorf("rescue: %w", err)
+		return nil, fmt.Errorf("reclaim: %w", err)
 	}
-	s := &Rescue{recovery: r, coins: coins, tx: &psbt.Tx{Version: 2, Outs: []psbt.Out{{Script: script}}}}
+	s := &Reclaim{recovery: r, coins: coins, tx: &psbt.Tx{Version: 2, Outs: []psbt.Out{{Script: script}}}}
 	seen, sum := map[psbt.Outpoint]bool{}, uint64(0)
 	for i, c := range coins {
 		p, err := secp256k1.DecodePoint(c.Internal)
 		if err != nil {
-			return nil, fmt.Errorf("rescue: coin %s: key: %w", c.Outpoint, err)
+			return nil, fmt.Errorf("reclaim: coin %s: key: %w", c.Outpoint, err)
 		}
 		out, err := r.Output(p)
 		if err != nil {
-			return nil, fmt.Errorf("rescue: coin %s: %w", c.Outpoint, err)
+			return nil, fmt.Errorf("reclaim: coin %s: %w", c.Outpoint, err)
 		}
 		control, err := r.ControlBlock(p)
 		if sum += c.Amount; err != nil || c.Amount > MaxMoney || sum > MaxMoney || seen[c.Outpoint] {
-			return nil, fmt.Errorf("rescue: coin %d, %s of %d sat: stands twice, or is more than there is: %w", i, c.Outpoint, c.Amount, err)
+			return nil, fmt.Errorf("reclaim: coin %d, %s of %d sat: stands twice, or is more than there is: %w", i, c.Outpoint, c.Amount, err)
 		}
 		seen[c.Outpoint] = true
 		s.scripts, s.controls = append(s.scripts, TaprootScript(out)), append(s.controls, control)
 		s.tx.Ins = append(s.tx.Ins, psbt.In{Outpoint: c.Outpoint, Sequence: uint32(r.Blocks)})
 	}
-	s.fee = rate.Fee(psbt.VSize(4*len(s.tx.Bare()) + 2 + len(coins)*r.rescueWitness()))
+	s.fee = rate.Fee(psbt.VSize(4*len(s.tx.Bare()) + 2 + len(coins)*r.reclaimWitness()))
 	if _, _, dust, _ := script.split(); sum < s.fee || sum-s.fee < dust {
-		return nil, fmt.Errorf("rescue: the coins hold %d sat, the fee is %d and the least that can be paid %d", sum, s.fee, dust)
+		return nil, fmt.Errorf("reclaim: the coins hold %d sat, the fee is %d and the least that can be paid %d", sum, s.fee, dust)
 	}
 	s.tx.Outs[0].Amount = sum - s.fee
 	spent := make([]psbt.Out, len(coins))
@@ -164,13 +164,13 @@ func (r Recovery) Rescue(n Network, coins []Lost, to string, rate Rate) (*Rescue
 }
 
 // Digests are what R signs, 32 bytes for each coin in order (BIP 341 and 342, script path, SIGHASH_DEFAULT).
-func (s *Rescue) Digests() [][32]byte { return append([][32]byte(nil), s.digests...) }
+func (s *Reclaim) Digests() [][32]byte { return append([][32]byte(nil), s.digests...) }
 
 // Fee is what the transaction pays, in satoshis.
-func (s *Rescue) Fee() uint64 { return s.fee }
+func (s *Reclaim) Fee() uint64 { return s.fee }
 
 // Packet is the transaction for a wallet that holds R (BIP 174, BIP 371).
-func (s *Rescue) Packet() []byte {
+func (s *Reclaim) Packet() []byte {
 	p := &psbt.Packet{Tx: s.tx, Outs: make([]psbt.Map, 1)}
 	for i, c := range s.coins {
 		root := s.recovery.Root()
@@ -185,14 +185,14 @@ func (s *Rescue) Packet() []byte {
 }
 
 // Assemble puts R's signatures in, x(R) ‖ s of BIP 340 in the order of Digests, and verifies each.
-func (s *Rescue) Assemble(sigs [][64]byte) (*Signed, error) {
+func (s *Reclaim) Assemble(sigs [][64]byte) (*Signed, error) {
 	if len(sigs) != len(s.digests) {
-		return nil, fmt.Errorf("assemble rescue: %d signatures for %d coins", len(sigs), len(s.digests))
+		return nil, fmt.Errorf("assemble reclaim: %d signatures for %d coins", len(sigs), len(s.digests))
 	}
 	tx := bare(s.tx)
 	for i, sig := range sigs {
 		if err := verifySchnorr(s.recovery.Key[:], s.digests[i], sig[:]); err != nil {
-			return nil, fmt.Errorf("assemble rescue: coin %d: %w", i, err)
+			return nil, fmt.Errorf("assemble reclaim: coin %d: %w", i, err)
 		}
 		tx.Ins[i].Witness = [][]byte{sig[:], s.recovery.Script(), s.controls[i]}
 	}

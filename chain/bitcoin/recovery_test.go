@@ -50,7 +50,7 @@ func TestLeafBeforeBtcd(t *testing.T) {
 }
 
 // R alone takes coins of several ages with btcd's engine; not with a sequence of less, nor with another key.
-func TestRescue(t *testing.T) {
+func TestReclaim(t *testing.T) {
 	v := vault(t, true)
 	var coins []bitcoin.Lost
 	var spent []psbt.Out
@@ -62,7 +62,7 @@ func TestRescue(t *testing.T) {
 		coins = append(coins, bitcoin.Lost{Outpoint: psbt.Outpoint{ID: psbt.ID{1, byte(i)}, Index: i}, Amount: 10_000 * uint64(i+1), Internal: publicOf(bitcoin.SuiteBIP340, v1(i).Path)})
 		spent = append(spent, psbt.Out{Amount: coins[i].Amount, Script: s})
 	}
-	r, err := leaf.Rescue(v.Network, coins, payee(t, bitcoin.PayTaproot), bitcoin.PerVByte(5))
+	r, err := leaf.Reclaim(v.Network, coins, payee(t, bitcoin.PayTaproot), bitcoin.PerVByte(5))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestRescue(t *testing.T) {
 	}
 }
 
-func TestRescueRefuses(t *testing.T) {
+func TestReclaimRefuses(t *testing.T) {
 	v := vault(t, true)
 	good := bitcoin.Lost{Outpoint: psbt.Outpoint{ID: psbt.ID{1}}, Amount: 10_000, Internal: publicOf(bitcoin.SuiteBIP340, v1(1).Path)}
 	to := payee(t, bitcoin.PayTaproot)
@@ -128,11 +128,11 @@ func TestRescueRefuses(t *testing.T) {
 		"a fee above all": {leaf, []bitcoin.Lost{good}, to, bitcoin.PerVByte(1000)}, "a fee that overflows": {leaf, []bitcoin.Lost{good}, to, 1<<64 - 1},
 		"another network": {leaf, []bitcoin.Lost{good}, "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", 1000}, "age 0": {bitcoin.Recovery{Key: leaf.Key}, []bitcoin.Lost{good}, to, 1000},
 	} {
-		if _, err := c.recovery.Rescue(v.Network, c.coins, c.to, c.rate); err == nil {
+		if _, err := c.recovery.Reclaim(v.Network, c.coins, c.to, c.rate); err == nil {
 			t.Errorf("%s: built", name)
 		}
 	}
-	if _, err := leaf.Rescue(v.Network, []bitcoin.Lost{good}, to, 1000); err != nil {
+	if _, err := leaf.Reclaim(v.Network, []bitcoin.Lost{good}, to, 1000); err != nil {
 		t.Error(err)
 	}
 }
@@ -193,7 +193,7 @@ func TestDescriptors(t *testing.T) {
 			t.Fatal(err)
 		}
 		watching := bitcoin.Vault{Network: v.Network, Recovery: r, Key: func(string, [3]uint32) (bitcoin.Key, error) { return bitcoin.Key{Public: child.Point.Bytes()}, nil }}
-		at := bitcoin.Place{Suite: c.suite, Path: [3]uint32{0, 5, 7}}
+		at := bitcoin.Spot{Suite: c.suite, Path: [3]uint32{0, 5, 7}}
 		want, err := v.Address(at)
 		if got, errGot := watching.Address(at); err != nil || errGot != nil || got != want {
 			t.Errorf("%s: address %s, want %s", text, got, want)

@@ -61,7 +61,7 @@ func sameOutputs(now, was []Output) error {
 	for i, w := range was {
 		switch {
 		case i < len(now) && slices.Equal(now[i].script, w.script) && (now[i].Change == nil) == (w.Change == nil) && now[i].Amount == w.Amount:
-		case touched || w.Change == nil:
+		case touched || w.Change == nil || w.Moves:
 			return fmt.Errorf("output %d, %s, is another or is gone", i, w.text())
 		case len(now) == len(was) && slices.Equal(now[i].script, w.script) && now[i].Change != nil && now[i].Amount < w.Amount:
 			touched = true
@@ -83,7 +83,7 @@ func sameOutputs(now, was []Output) error {
 func (t *Transaction) Replacement(rate Rate, evicted uint64) (unsigned []byte, err error) {
 	change := -1
 	for i, out := range t.outs {
-		if out.Change != nil && (change < 0 || out.Amount > t.outs[change].Amount) {
+		if out.Change != nil && !out.Moves && (change < 0 || out.Amount > t.outs[change].Amount) {
 			change = i
 		}
 	}

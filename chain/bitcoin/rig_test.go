@@ -90,16 +90,16 @@ func vault(t testing.TB, recovery bool) bitcoin.Vault {
 	return v
 }
 
-func v0(index uint32) bitcoin.Place {
-	return bitcoin.Place{Suite: bitcoin.SuiteECDSA, Path: [3]uint32{0, 5, index}}
+func v0(index uint32) bitcoin.Spot {
+	return bitcoin.Spot{Suite: bitcoin.SuiteECDSA, Path: [3]uint32{0, 5, index}}
 }
 
-func v1(index uint32) bitcoin.Place {
-	return bitcoin.Place{Suite: bitcoin.SuiteBIP340, Path: [3]uint32{0, 5, index}}
+func v1(index uint32) bitcoin.Spot {
+	return bitcoin.Spot{Suite: bitcoin.SuiteBIP340, Path: [3]uint32{0, 5, index}}
 }
 
-// coin is an output of a transaction of somebody's, paid to a place of the vault.
-func coin(t testing.TB, v bitcoin.Vault, p bitcoin.Place, amount uint64) bitcoin.Input {
+// coin is an output of a transaction of somebody's, paid to a spot of the vault.
+func coin(t testing.TB, v bitcoin.Vault, p bitcoin.Spot, amount uint64) bitcoin.Input {
 	t.Helper()
 	s, err := v.Script(p)
 	if err != nil {
@@ -109,7 +109,7 @@ func coin(t testing.TB, v bitcoin.Vault, p bitcoin.Place, amount uint64) bitcoin
 		Version: 2, Ins: []psbt.In{{Outpoint: psbt.Outpoint{ID: psbt.ID{byte(p.Path[2]), 1, byte(amount), byte(amount >> 8)}, Index: 3}, Sequence: 5}},
 		Outs: []psbt.Out{{Amount: 777, Script: []byte{0x51, 0x20, 31: 0, 33: 1}}, {Amount: amount, Script: s}},
 	}
-	in := bitcoin.Input{Outpoint: psbt.Outpoint{ID: tx.ID(), Index: 1}, Sequence: bitcoin.Replaceable, Place: p, Amount: amount}
+	in := bitcoin.Input{Outpoint: psbt.Outpoint{ID: tx.ID(), Index: 1}, Sequence: bitcoin.Replaceable, Spot: p, Amount: amount}
 	if p.Suite == bitcoin.SuiteECDSA {
 		in.Previous = tx.Bare()
 	}
@@ -135,7 +135,7 @@ func payee(t testing.TB, form bitcoin.Form) string {
 	return a
 }
 
-func place(p bitcoin.Place) *bitcoin.Place { return &p }
+func place(p bitcoin.Spot) *bitcoin.Spot { return &p }
 
 // mixed is a draft that has all kinds of inputs and outputs.
 func mixed(t testing.TB, v bitcoin.Vault) bitcoin.Draft {
@@ -217,7 +217,7 @@ func executes(t testing.TB, raw []byte, spent []psbt.Out) error {
 func spentBy(t testing.TB, v bitcoin.Vault, tx *bitcoin.Transaction) (all []psbt.Out) {
 	t.Helper()
 	for _, in := range tx.Inputs() {
-		s, err := v.Script(in.Place)
+		s, err := v.Script(in.Spot)
 		if err != nil {
 			t.Fatal(err)
 		}

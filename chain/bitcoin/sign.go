@@ -72,7 +72,7 @@ func (t *Transaction) Assemble(sigs []effect.Signature) (*Signed, error) {
 	for i, in := range t.ins {
 		w, err := in.witness(sigs[i].Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("assemble Bitcoin transaction: input %d of %s: %w", i, in.Place, err)
+			return nil, fmt.Errorf("assemble Bitcoin transaction: input %d of %s: %w", i, in.Spot, err)
 		}
 		tx.Ins[i].Witness = w
 	}
@@ -104,7 +104,7 @@ func (t *Transaction) ParseSigned(raw []byte) (*Signed, []effect.Signature, erro
 			}
 			sigs[i].Bytes = [64]byte(s.Compact())
 		default:
-			return nil, nil, refuse(fmt.Sprintf("input %d", i), "witness is none of %s", in.Place)
+			return nil, nil, refuse(fmt.Sprintf("input %d", i), "witness is none of %s", in.Spot)
 		}
 	}
 	s, err := t.Assemble(sigs)

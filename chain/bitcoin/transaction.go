@@ -28,7 +28,7 @@ const (
 type Input struct {
 	Outpoint psbt.Outpoint
 	Sequence uint32 // Final, Locked or Replaceable
-	Place
+	Spot
 	Amount       uint64 // satoshis
 	Previous     []byte // the transaction that made the coin, without witnesses: always of P2WPKH, whose digest shows one input's amount alone; of Taproot it may be left out
 	WithOutput   bool   // the packet also names the spent output of P2WPKH
@@ -42,8 +42,9 @@ type Input struct {
 type Output struct {
 	Amount  uint64 // satoshis
 	Address string // of a payment and of change; a draft's change may leave it out
-	Change  *Place
+	Change  *Spot
 	Memo    []byte // 1 to MaxMemo bytes
+	Moves   bool   // of decoded change: it goes to another account of the vault than some input's, and is an effect like a payment
 	owned   owned
 	script  Script
 }
@@ -73,7 +74,7 @@ func Build(v Vault, d Draft) (unsigned []byte, err error) {
 	t := &Transaction{vault: v, tx: &psbt.Tx{Version: 2, LockTime: d.LockTime}, ins: slices.Clone(d.Ins), outs: slices.Clone(d.Outs)}
 	for i := range t.ins {
 		in := &t.ins[i]
-		if in.owned, err = v.own(in.Place); err != nil {
+		if in.owned, err = v.own(in.Spot); err != nil {
 			return nil, fmt.Errorf("build Bitcoin transaction: input %d: %w", i, err)
 		}
 		t.tx.Ins = append(t.tx.Ins, psbt.In{Outpoint: in.Outpoint, Sequence: in.Sequence})
@@ -183,7 +184,28 @@ func (t *Transaction) Replaceable() bool {
 	return slices.ContainsFunc(t.ins, func(in Input) bool { return in.Sequence == Replaceable })
 }
 
-// Effects are a transfer for each payment, a message for a memo, and the fee. Change is none.
+// Accounts are those whose coins it spends, department and account, each once in the order of the inputs. Who may spend is a matter of accounts: an intent that
+// names one must not spend another's.
+func (t *Transaction) Accounts() (all [][2]uint32) {
+	for _, in := range t.ins {
+		if a := in.account(); !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+func (p Spot) account() [2]uint32 { return [2]uint32{p.Path[0], p.Path[1]} }
+
+// markMoves finds change that is none: where not all coins are of its own account, value goes from one account of the vault to another.
+func (t *Transaction) markMoves() {
+	from := t.Accounts()
+	for i, out := range t.outs {
+		t.outs[i].Moves = out.Change != nil && (len(from) != 1 || from[0] != out.Change.account())
+	}
+}
+
+// Effects are a transfer for each payment and for change that moves to another account, a message for a memo, and the fee. All other change is none.
 //
 // A memo is a Message, so that a rule must name it: services of others read memos as commands, such as where a swap pays to, and
 // its amount of nothing says nothing of that. It is none of effect.Opaque: the node shows each byte of it.
@@ -193,7 +215,7 @@ func (t *Transaction) Effects() (all []effect.Effect) {
 		switch {
 		case out.Memo != nil:
 			all = append(all, effect.Effect{Operation: effect.Message, Chain: chain})
-		case out.Change == nil:
+		case out.Change == nil || out.Moves:
 			all = append(all, effect.Effect{Operation: effect.Transfer, Chain: chain, Amount: new(big.Int).SetUint64(out.Amount), Destination: out.Address})
 		}
 	}

@@ -57,14 +57,14 @@ func TestWholeWay(t *testing.T) {
 
 // The estimate of a size is exact for Taproot, and for P2WPKH no more than a weight unit for each signature that is shorter.
 func TestEstimates(t *testing.T) {
-	v := vault(t, true)
+	v := cached(vault(t, true))
 	for _, c := range []struct{ ecdsa, taproot int }{{1, 0}, {0, 1}, {0, 2}, {3, 2}, {0, 7}, {12, 0}, {0, 253}} {
 		d := bitcoin.Draft{Outs: []bitcoin.Output{{Amount: 10_000, Address: payee(t, bitcoin.PayTaproot)}}}
 		for i := range c.ecdsa {
 			d.Ins = append(d.Ins, coin(t, v, v0(uint32(i)), 20_000))
 		}
 		for i := range c.taproot {
-			d.Ins = append(d.Ins, coin(t, v, v1(uint32(i)), 10_100))
+			d.Ins = append(d.Ins, coin(t, v, v1(uint32(i%9)), 10_100+uint64(i)))
 		}
 		v.MaxRate = bitcoin.PerVByte(1_000_000)
 		tx := decode(t, v, build(t, v, d))
@@ -101,12 +101,45 @@ func TestEffects(t *testing.T) {
 	}
 	for i, in := range tx.Inputs() {
 		u := tx.Uses()[i]
-		address, err := v.Address(in.Place)
+		address, err := v.Address(in.Spot)
 		if want := regtest + "/" + in.Outpoint.String(); err != nil || tx.Spends()[i] != want || u.Address != address || u.Path != in.Path || u.Suite != in.Suite || len(u.Message) != 32 {
 			t.Errorf("input %d: spends %s, use %+v, %v", i, tx.Spends()[i], u, err)
 		}
 		if root := leaf.Root(); (u.Root == nil) != (u.Suite == bitcoin.SuiteECDSA) || u.Root != nil && !bytes.Equal(u.Root, root[:]) {
 			t.Errorf("input %d: root %x", i, u.Root)
+		}
+	}
+}
+
+// Change is none only in the account that all coins come from: what goes to another account is shown and weighed like a payment.
+func TestChangeOfAnotherAccount(t *testing.T) {
+	v := vault(t, true)
+	other := bitcoin.Spot{Suite: bitcoin.SuiteBIP340, Path: [3]uint32{0, 6, 1}}
+	for _, c := range []struct {
+		ins   []bitcoin.Spot
+		to    bitcoin.Spot
+		moves bool
+	}{{[]bitcoin.Spot{v0(1), v1(2)}, v1(3), false}, {[]bitcoin.Spot{v0(1), v1(2)}, other, true}, {[]bitcoin.Spot{v0(1), other}, other, true}, {[]bitcoin.Spot{other}, other, false}} {
+		d := bitcoin.Draft{Outs: []bitcoin.Output{{Amount: 10_000, Address: payee(t, bitcoin.PayTaproot)}, {Amount: 20_000, Change: place(c.to)}}}
+		accounts := map[[2]uint32]bool{}
+		for _, p := range c.ins {
+			d.Ins = append(d.Ins, coin(t, v, p, 34_000/uint64(len(c.ins))))
+			accounts[[2]uint32{p.Path[0], p.Path[1]}] = true
+		}
+		tx := decode(t, v, build(t, v, d))
+		address, err := v.Address(c.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := slices.ContainsFunc(tx.Effects(), func(e effect.Effect) bool {
+			return e.Operation == effect.Transfer && e.Destination == address && e.Amount.Uint64() == 20_000
+		})
+		shown := slices.ContainsFunc(tx.Lines(), func(l effect.Line) bool { return strings.Contains(l.Value, "other account") })
+		if found != c.moves || shown != c.moves || tx.Outputs()[1].Moves != c.moves || len(tx.Accounts()) != len(accounts) {
+			t.Errorf("%v to %v: effect %v, shown %v, want %v; accounts %v", c.ins, c.to, found, shown, c.moves, tx.Accounts())
+		}
+		if _, err := tx.Replacement(bitcoin.PerVByte(50), 0); (err != nil) != c.moves {
+			t.Errorf("%v to %v: a higher fee out of it: %v", c.ins, c.to, err)
 		}
 	}
 }
@@ -167,8 +200,8 @@ func TestPacketsBeforeBtcd(t *testing.T) {
 // A draft that was built is decoded as what it was: all its facts come back.
 func TestBuildDecode(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 60 {
-		v := vault(t, rng.IntN(2) == 0)
+	for range 40 {
+		v := cached(vault(t, rng.IntN(2) == 0))
 		v.MaxRate = bitcoin.PerVByte(1_000_000)
 		d := randomDraft(t, v, rng)
 		tx := decode(t, v, build(t, v, d))
@@ -179,7 +212,7 @@ func TestBuildDecode(t *testing.T) {
 		for i, got := range tx.Inputs() {
 			want := d.Ins[i]
 			in += want.Amount
-			if got.Outpoint != want.Outpoint || got.Sequence != want.Sequence || got.Place != want.Place || got.Amount != want.Amount || !bytes.Equal(got.Previous, want.Previous) {
+			if got.Outpoint != want.Outpoint || got.Sequence != want.Sequence || got.Spot != want.Spot || got.Amount != want.Amount || !bytes.Equal(got.Previous, want.Previous) {
 				t.Errorf("input %d is %+v, want %+v", i, got, want)
 			}
 		}

@@ -66,15 +66,15 @@ type Vault struct {
 	MaxRate  Rate                                            // the highest fee that is taken; 0 takes none
 }
 
-// A Place is where a key lies below its root, and what its output looks like.
-type Place struct {
+// A Spot is where a key lies below its root, and what its output looks like.
+type Spot struct {
 	Suite string
 	Path  [3]uint32
 	Plain bool // Taproot without the vault's recovery leaf: coins that lay there before, never change
 }
 
 // String is "p2tr m/0/5/7"; "plain" follows where the vault's leaf is not in it.
-func (p Place) String() string {
+func (p Spot) String() string {
 	s := fmt.Sprintf("%s m/%d/%d/%d", p.form(), p.Path[0], p.Path[1], p.Path[2])
 	if p.Plain {
 		s += " plain"
@@ -82,7 +82,7 @@ func (p Place) String() string {
 	return s
 }
 
-func (p Place) form() Form {
+func (p Spot) form() Form {
 	if p.Suite == SuiteECDSA {
 		return PayWitnessKeyHash
 	}
@@ -91,20 +91,20 @@ func (p Place) form() Form {
 
 // An owned script is one of the vault's, derived.
 type owned struct {
-	Place
+	Spot
 	key    Key
 	root   []byte // of the script tree, 32 bytes; nil: none
 	script Script
 }
 
-// own derives what lies at a place.
-func (v Vault) own(p Place) (o owned, err error) {
+// own derives what lies at a spot.
+func (v Vault) own(p Spot) (o owned, err error) {
 	for _, step := range p.Path {
 		if step > hd.MaxStep {
 			return o, fmt.Errorf("path has the step %d: %w", step, hd.ErrHardened)
 		}
 	}
-	o.Place = p
+	o.Spot = p
 	if o.key, err = v.Key(p.Suite, p.Path); err != nil {
 		return o, fmt.Errorf("the vault has no key at %s: %w", p, err)
 	}
@@ -133,8 +133,8 @@ func (v Vault) own(p Place) (o owned, err error) {
 	return o, nil
 }
 
-// Address is the vault's address at a place.
-func (v Vault) Address(p Place) (string, error) {
+// Address is the vault's address at a spot.
+func (v Vault) Address(p Spot) (string, error) {
 	s, err := v.Script(p)
 	if err != nil {
 		return "", err
@@ -142,8 +142,8 @@ func (v Vault) Address(p Place) (string, error) {
 	return v.Network.Address(s)
 }
 
-// Script is what an output to the place holds.
-func (v Vault) Script(p Place) (Script, error) {
+// Script is what an output to the spot holds.
+func (v Vault) Script(p Spot) (Script, error) {
 	o, err := v.own(p)
 	return o.script, err
 }
@@ -199,13 +199,13 @@ func (v Vault) claimed(suite string, f psbt.Field, plain bool) (owned, error) {
 	if err != nil {
 		return owned{}, err
 	}
-	o, err := v.own(Place{suite, path, plain})
+	o, err := v.own(Spot{suite, path, plain})
 	if err != nil {
 		return o, err
 	}
 	want := o.claim(f.Key[0], f.Key[0])
 	if !bytes.Equal(want.Key, f.Key) {
-		return o, fmt.Errorf("holds key %x, and the vault's at %s is %x", f.Key[1:], o.Place, want.Key[1:])
+		return o, fmt.Errorf("holds key %x, and the vault's at %s is %x", f.Key[1:], o.Spot, want.Key[1:])
 	}
 	if !bytes.Equal(want.Value, f.Value) {
 		return o, fmt.Errorf("holds another root's fingerprint than the vault's, %x", o.key.Fingerprint)

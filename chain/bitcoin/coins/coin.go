@@ -13,7 +13,7 @@ import (
 
 // A Coin is an output of the vault that nothing spends yet.
 type Coin struct {
-	bitcoin.Place
+	bitcoin.Spot
 	Outpoint psbt.Outpoint
 	Amount   uint64 // satoshis
 	Previous []byte // of P2WPKH: the transaction that made it; witnesses are left out
@@ -104,7 +104,7 @@ func (c Coin) value(rate bitcoin.Rate) int64 { return int64(c.Amount) - int64(c.
 // input makes a draft's input of a coin.
 func (c Coin) input(sequence uint32) (in bitcoin.Input, err error) {
 	c, err = c.stripped()
-	return bitcoin.Input{Outpoint: c.Outpoint, Sequence: sequence, Place: c.Place, Amount: c.Amount, Previous: c.Previous}, err
+	return bitcoin.Input{Outpoint: c.Outpoint, Sequence: sequence, Spot: c.Spot, Amount: c.Amount, Previous: c.Previous}, err
 }
 
 // build makes the unsigned form: inputs by id and index, outputs by amount and script (BIP 69), so that their order says nothing of which is change.

@@ -32,12 +32,12 @@ func purse(t testing.TB) coins.Purse {
 	return coins.Purse{Vault: bitcoin.Vault{Network: n, Key: keyOf, MaxRate: bitcoin.PerVByte(1000), Recovery: &bitcoin.Recovery{Key: [32]byte(secp256k1.BaseMul(secp256k1.NewScalar(5)).Bytes()[1:]), Blocks: 144}}}
 }
 
-func at(suite string, index uint32) bitcoin.Place {
-	return bitcoin.Place{Suite: suite, Path: [3]uint32{0, 0, index}}
+func at(suite string, index uint32) bitcoin.Spot {
+	return bitcoin.Spot{Suite: suite, Path: [3]uint32{0, 0, index}}
 }
 
 // add puts a coin into a purse, made by a transaction of its own, with witnesses.
-func add(t testing.TB, p *coins.Purse, place bitcoin.Place, amount uint64) *coins.Coin {
+func add(t testing.TB, p *coins.Purse, place bitcoin.Spot, amount uint64) *coins.Coin {
 	t.Helper()
 	s, err := p.Vault.Script(place)
 	if err != nil {
@@ -45,7 +45,7 @@ func add(t testing.TB, p *coins.Purse, place bitcoin.Place, amount uint64) *coin
 	}
 	n := byte(len(p.Coins))
 	tx := &psbt.Tx{Version: 2, Ins: []psbt.In{{Outpoint: psbt.Outpoint{ID: psbt.ID{n, byte(len(p.Coins) >> 8), 9}}, Witness: [][]byte{make([]byte, 70)}}}, Outs: []psbt.Out{{Amount: amount, Script: s}}}
-	p.Coins = append(p.Coins, coins.Coin{Place: place, Outpoint: psbt.Outpoint{ID: tx.ID()}, Amount: amount, Previous: tx.Bytes()})
+	p.Coins = append(p.Coins, coins.Coin{Spot: place, Outpoint: psbt.Outpoint{ID: tx.ID()}, Amount: amount, Previous: tx.Bytes()})
 	return &p.Coins[len(p.Coins)-1]
 }
 

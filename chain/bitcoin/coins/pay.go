@@ -17,7 +17,7 @@ type Payment struct {
 type Transfer struct {
 	Payments []Payment
 	Memo     []byte // nil: none
-	Change   bitcoin.Place
+	Change   bitcoin.Spot
 	Rate     bitcoin.Rate
 	LongRate bitcoin.Rate // what spending a coin is thought to cost some day; 0: 10 sat/vB
 	LockTime uint32       // as in bitcoin.Draft
@@ -109,11 +109,11 @@ func (p Purse) Pay(t Transfer) (unsigned []byte, spent []Coin, err error) {
 
 // leastChange is the least amount that is worth an output: more than dust, and than what spending it costs.
 func leastChange(t Transfer, change bitcoin.Script) uint64 {
-	return max(bitcoin.Dust(change), Coin{Place: t.Change}.cost(t.long()))
+	return max(bitcoin.Dust(change), Coin{Spot: t.Change}.cost(t.long()))
 }
 
 // Consolidate builds a transaction that makes one coin of many, of both kinds if there are such: those worth least first, at most as many as limit. Nobody is paid.
-func (p Purse) Consolidate(to bitcoin.Place, rate bitcoin.Rate, limit int) (unsigned []byte, spent []Coin, err error) {
+func (p Purse) Consolidate(to bitcoin.Spot, rate bitcoin.Rate, limit int) (unsigned []byte, spent []Coin, err error) {
 	usable, _, err := p.usable(rate)
 	if err != nil {
 		return nil, nil, fmt.Errorf("consolidate: %w", err)
@@ -197,7 +197,7 @@ type Parent struct {
 
 // Child builds a transaction that pays for its parent (child pays for parent): both together pay rate. coins are what it spends, among them the parent's output; that one may
 // wait, whoever made it. What is left comes back to the vault.
-func (p Purse) Child(parent Parent, coins []Coin, to bitcoin.Place, rate bitcoin.Rate) (unsigned []byte, err error) {
+func (p Purse) Child(parent Parent, coins []Coin, to bitcoin.Spot, rate bitcoin.Rate) (unsigned []byte, err error) {
 	if len(coins) == 0 {
 		return nil, errNone
 	}
