@@ -146,6 +146,15 @@ const (
 	descriptorDigits = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 )
 
+// Checksummed is a descriptor's text with "#" and its checksum (BIP 380) behind it. A character that descriptors do not have is refused.
+func Checksummed(descriptor string) (string, error) {
+	sum, err := descriptorChecksum(descriptor)
+	if err != nil {
+		return "", fmt.Errorf("descriptor: %w", err)
+	}
+	return descriptor + "#" + sum, nil
+}
+
 // descriptorChecksum is BIP 380's: of each character its place in its group, and after each three the numbers of their groups in
 // base 3, as symbols of a code over GF(32) with 8 check symbols.
 func descriptorChecksum(s string) (string, error) {
