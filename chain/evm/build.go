@@ -87,7 +87,6 @@ func packed(f *abi.Function, arguments []byte) ([]byte, error) {
 	return f.Encode(values)
 }
 
-
 // Faster returns the same transaction for higher fees: it takes the place of this one, with the same nonce (Replaces). tipCap is nil where the type has none.
 func (p *Payload) Faster(feeCap, tipCap *big.Int, c Context) ([]byte, error) {
 	if p.tx == nil {

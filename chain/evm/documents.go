@@ -1,6 +1,7 @@
 package evm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/big"
@@ -84,7 +85,8 @@ func decodeDocument(b []byte, c Context) (*Payload, error) {
 	if err := rule.same(d); err != nil {
 		return nil, err
 	}
-	p := &Payload{account: c.Account, unsigned: typed.Canonical(), chain: chain.ID, digest: typed.Digest()}
+	// DecodeTyped encoded it again, and compared
+	p := &Payload{account: c.Account, unsigned: bytes.Clone(b), chain: chain.ID, digest: typed.Digest()}
 	m, err := document{chain, c.Allowed, c.Account.Address, contract, &p.spends}.read(typed)
 	if err != nil {
 		return nil, err

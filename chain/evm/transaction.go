@@ -27,7 +27,10 @@ const (
 
 // String returns the word that stands in decisions.
 func (k Kind) String() string {
-	return [...]string{"eip1559", "legacy", "eip2930", "eip7702"}[k]
+	if words := [...]string{"eip1559", "legacy", "eip2930", "eip7702"}; int(k) < len(words) {
+		return words[k]
+	}
+	return "unknown"
 }
 
 // dynamic says whether a fee cap and a tip cap stand in place of a gas price.

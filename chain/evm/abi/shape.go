@@ -86,6 +86,17 @@ func tupleName(fields []Field) string {
 // Fields are a struct's; nil of other types.
 func (t *Type) Fields() []Field { return t.fields }
 
+// Element is what an array is of; nil of other types.
+func (t *Type) Element() *Type { return t.elem }
+
+// Length is n of T[n]; 0 of T[] and of other types than arrays.
+func (t *Type) Length() int {
+	if t.kind != arrayKind {
+		return 0
+	}
+	return t.size
+}
+
 // elementary reads a type that is neither array nor struct. Short names (uint, byte) are none: the selector would be of another text.
 func elementary(name string) (*Type, bool) {
 	switch name {

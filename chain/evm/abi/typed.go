@@ -25,6 +25,7 @@ var domainFields = []struct{ name, of string }{
 type Typed struct {
 	domain, message Value
 	types           []*Type // in the canonical order: the domain's, the primary type, the others by name
+	typeString      string  // encodeType of the message's
 }
 
 // A Domain is where a document is meant for. What it has not is nil.
@@ -61,7 +62,7 @@ func ParseTyped(document []byte) (*Typed, error) {
 	if err := checkDomain(domain); err != nil {
 		return nil, err
 	}
-	t := &Typed{types: append([]*Type{domain}, family(root)...)}
+	t := &Typed{types: append([]*Type{domain}, family(root)...), typeString: root.encodeType()}
 	if len(t.types) != len(set.byName) { // a type for people to read that is not signed
 		return nil, fmt.Errorf("types: %d, of which the message and its domain use %d", len(set.byName), len(t.types))
 	}
@@ -182,7 +183,8 @@ func CheckTypeString(text string) (*Type, error) {
 	for rest != "" && len(s.sources) <= maxTypes {
 		name, after, ok := strings.Cut(rest, "(")
 		body, after, closed := strings.Cut(after, ")")
-		if !ok || !closed || !identifier(name) || name == domainName {
+		_, taken := elementary(name)
+		if !ok || !closed || taken || !identifier(name) || name == domainName {
 			return nil, fmt.Errorf("type %.60q: want encodeType's form, as Mail(address to,string contents)", text)
 		}
 		fields := node{kind: '['}
@@ -322,7 +324,7 @@ func (t *Typed) Digest() [32]byte {
 func (t *Typed) Separator() [32]byte { return [32]byte(hasher{}.hash(t.domain)) }
 
 // TypeString is EIP-712's encodeType of the message's type: what an allow-list names.
-func (t *Typed) TypeString() string { return t.message.Type.encodeType() }
+func (t *Typed) TypeString() string { return t.typeString }
 
 // Message is the document's struct.
 func (t *Typed) Message() Value { return t.message }
