@@ -9,7 +9,7 @@ import (
 )
 
 // A Book is what people named beforehand, as a charter holds it: data alone. What it does not name is not understood, and what is not understood is not
-// signed. Each address has one part on one chain. At most 1,024 entries of a kind (spec/chain-evm 6).
+// signed. Each address has one part on one chain. At most 1,024 entries of a kind (spec/chain-evm 7).
 type Book struct {
 	Chains      []Chain
 	Tokens      []Token
