@@ -13,9 +13,15 @@ import (
 // MaxLen bounds a transaction in bytes: what public nodes relay.
 const MaxLen = 128 << 10
 
-const dynamicType = 0x02
+// Envelopes (EIP-2718). DecodeIn takes them all, Decode the dynamic one alone.
+const (
+	listedType    = 0x01
+	dynamicType   = 0x02
+	setCodeType   = 0x04
+	authorization = 0x05 // EIP-7702: no transaction, and signed alone
+)
 
-// otherTypes are envelopes that are refused by name.
+// otherTypes are envelopes that Decode refuses by name.
 var otherTypes = map[byte]string{
 	0x01: "access-list transaction (EIP-2930)",
 	0x03: "blob transaction (EIP-4844)",
@@ -51,14 +57,20 @@ func AnyCall(uint64, Address, []byte) bool { return true }
 
 // DecodeCall is Decode, which also takes calls that are named (spec/chain-evm 4.1). nil names none.
 func DecodeCall(unsigned []byte, named Named) (*Transaction, error) {
-	tx, r, err := open(unsigned)
+	tx, r, err := open(unsigned, false)
 	if err != nil {
 		return nil, err
 	}
-	if tx.kind == Legacy {
+	tx.end(r)
+	return tx.finish(r, unsigned, nil, named)
+}
+
+// end reads what only the signing payload has after the common fields, and that nothing follows.
+func (t *Transaction) end(r *reader) {
+	if t.kind == Legacy {
 		// six fields are Ethereum before EIP-155, valid on every chain: replay
 		r.want("chain id", "is missing: without EIP-155 the transaction is valid on every chain")
-		tx.chainID = r.uint64("chain id")
+		t.chainID = r.uint64("chain id")
 		for _, field := range []string{"r", "s"} {
 			if x := r.integer(field); x.Sign() != 0 {
 				r.fail(field, "is not empty: this is a signed transaction, not the signing payload")
@@ -66,14 +78,13 @@ func DecodeCall(unsigned []byte, named Named) (*Transaction, error) {
 		}
 	}
 	if r.err == nil && len(r.rest) > 0 {
-		r.fail("transaction", "has more than 9 fields: a signed transaction, or bytes that nobody would see")
+		r.fail("transaction", "has more than %d fields: a signed transaction, or bytes that nobody would see", t.kind.fields())
 	}
-	return tx.finish(r, unsigned, nil, named)
 }
 
 // open reads the envelope and the fields that the signing payload and the signed
-// transaction have in common.
-func open(b []byte) (*Transaction, *reader, error) {
+// transaction have in common. More than transfers' envelopes are read where all says so.
+func open(b []byte, all bool) (*Transaction, *reader, error) {
 	if len(b) == 0 {
 		return nil, nil, refuse("transaction", "is empty")
 	}
@@ -84,6 +95,10 @@ func open(b []byte) (*Transaction, *reader, error) {
 	switch first := b[0]; {
 	case first == dynamicType:
 		tx.kind, b = Dynamic, b[1:]
+	case all && first == listedType:
+		tx.kind, b = Listed, b[1:]
+	case all && first == setCodeType:
+		tx.kind, b = SetCode, b[1:]
 	case otherTypes[first] != "":
 		return nil, nil, refuse("type", "0x%02x, %s, is not supported", first, otherTypes[first])
 	case first < 0xc0:
@@ -97,19 +112,27 @@ func open(b []byte) (*Transaction, *reader, error) {
 		return nil, nil, refuse("transaction", "is followed by %d more bytes", len(rest))
 	}
 	r := &reader{rest: fields}
-	if tx.kind == Dynamic {
-		tx.chainID, tx.nonce = r.uint64("chain id"), r.uint64("nonce")
+	if tx.kind != Legacy {
+		tx.chainID = r.uint64("chain id")
+	}
+	tx.nonce = r.uint64("nonce")
+	if tx.kind.dynamic() {
 		tx.tipCap, tx.feeCap = r.integer("tip cap"), r.integer("fee cap")
 	} else {
-		tx.nonce = r.uint64("nonce")
 		tx.tipCap, tx.feeCap = new(big.Int), r.integer("gas price")
 	}
 	tx.gas = r.uint64("gas limit")
 	tx.to = r.address("to")
 	tx.value = r.integer("value")
 	tx.data = bytes.Clone(r.bytes("data"))
-	if tx.kind == Dynamic {
+	switch {
+	case !all && tx.kind == Dynamic:
 		r.emptyList("access list")
+	case tx.kind != Legacy:
+		tx.access = r.accessList()
+	}
+	if tx.kind == SetCode {
+		tx.authorizations = r.authorizations()
 	}
 	return tx, r, nil
 }

@@ -47,7 +47,10 @@ func (t *Transaction) Assemble(from Address, r, s [32]byte, recID byte) (*Signed
 }
 
 // recover returns the signer's address.
-func (t *Transaction) recover(sig *signature) (Address, error) {
+func (t *Transaction) recover(sig *signature) (Address, error) { return sig.recover(t.Digest()) }
+
+// recover returns whose signature over a digest it is.
+func (sig *signature) recover(digest [32]byte) (Address, error) {
 	if sig.recID > 1 { // r ≥ q: Ethereum has no place for ids 2 and 3
 		return Address{}, fmt.Errorf("recovery id is %d; Ethereum knows 0 and 1", sig.recID)
 	}
@@ -59,7 +62,6 @@ func (t *Transaction) recover(sig *signature) (Address, error) {
 	sig.r.FillBytes(compact[:32])
 	sig.s.FillBytes(compact[32:64])
 	compact[64] = sig.recID
-	digest := t.Digest()
 	key, err := crypto.SigToPub(digest[:], compact)
 	if err != nil {
 		return Address{}, fmt.Errorf("signature recovers no public key: %w", err)
@@ -70,24 +72,11 @@ func (t *Transaction) recover(sig *signature) (Address, error) {
 // ParseSigned reads a signed transaction as strictly as DecodeCall reads an unsigned one whose call is named, and
 // recovers its sender. Which calls are was decided before it was signed.
 func ParseSigned(raw []byte) (*Signed, error) {
-	tx, r, err := open(raw)
+	tx, r, err := open(raw, false)
 	if err != nil {
 		return nil, err
 	}
-	v := r.uint64("v")
-	sig := &signature{r: r.integer("r"), s: r.integer("s")}
-	if r.err == nil && len(r.rest) > 0 {
-		r.fail("transaction", "has fields after its signature")
-	}
-	switch {
-	case tx.kind == Dynamic && v > 1:
-		r.fail("v", "is %d, neither 0 nor 1", v)
-	case tx.kind == Legacy && v < 37:
-		r.fail("v", "is %d: without EIP-155 the transaction is valid on every chain", v)
-	case tx.kind == Legacy:
-		tx.chainID, v = (v-35)/2, (v-35)%2
-	}
-	sig.recID = byte(v)
+	sig := tx.signature(r)
 	if tx, err = tx.finish(r, raw, sig, AnyCall); err != nil {
 		return nil, err
 	}
@@ -96,4 +85,23 @@ func ParseSigned(raw []byte) (*Signed, error) {
 		return nil, refuse("signature", "%v", err)
 	}
 	return tx.Assemble(from, [32]byte(sig.r.FillBytes(make([]byte, 32))), [32]byte(sig.s.FillBytes(make([]byte, 32))), sig.recID)
+}
+
+// signature reads what a signed transaction has after the common fields, and that nothing follows.
+func (t *Transaction) signature(r *reader) *signature {
+	v := r.uint64("v")
+	sig := &signature{r: r.integer("r"), s: r.integer("s")}
+	if r.err == nil && len(r.rest) > 0 {
+		r.fail("transaction", "has fields after its signature")
+	}
+	switch {
+	case t.kind != Legacy && v > 1:
+		r.fail("v", "is %d, neither 0 nor 1", v)
+	case t.kind == Legacy && v < 37:
+		r.fail("v", "is %d: without EIP-155 the transaction is valid on every chain", v)
+	case t.kind == Legacy:
+		t.chainID, v = (v-35)/2, (v-35)%2
+	}
+	sig.recID = byte(v)
+	return sig
 }

@@ -17,28 +17,36 @@ const MaxChainID = math.MaxUint64/2 - 36
 // A Kind is a transaction's envelope.
 type Kind uint8
 
-// The envelopes that Decode accepts. Dynamic is the zero value.
+// The envelopes. Dynamic is the zero value; Decode accepts the first two, DecodeIn all.
 const (
 	Dynamic Kind = iota // EIP-1559, type 2
 	Legacy              // EIP-155
+	Listed              // EIP-2930, type 1
+	SetCode             // EIP-7702, type 4
 )
 
 // String returns the word that stands in decisions.
 func (k Kind) String() string {
-	if k == Legacy {
-		return "legacy"
+	if words := [...]string{"eip1559", "legacy", "eip2930", "eip7702"}; int(k) < len(words) {
+		return words[k]
 	}
-	return "eip1559"
+	return "unknown"
 }
+
+// dynamic says whether a fee cap and a tip cap stand in place of a gas price.
+func (k Kind) dynamic() bool { return k == Dynamic || k == SetCode }
+
+// fields is how many the signing payload has.
+func (k Kind) fields() int { return [...]int{9, 9, 8, 10}[k] }
 
 // An Operation is what a transaction does, as policy names it.
 type Operation string
 
-// The operations that Decode accepts.
+// The operations that Decode and DecodeCall accept. Those of DecodeIn stand beside what reads them.
 const (
 	NativeTransfer Operation = "native-transfer"
 	ERC20Transfer  Operation = "erc20-transfer"
-	ContractCall   Operation = "contract-call" // DecodeCall and ParseSigned alone
+	ContractCall   Operation = "contract-call" // named by an SOS plan: DecodeCall, ParseSigned and DecodeIn
 )
 
 // A Request says which transfer to build. Amounts and fees are in the smallest unit
@@ -131,6 +139,11 @@ type Transaction struct {
 	value          *big.Int
 	data           []byte
 	call           call // what data and value mean
+
+	// of DecodeIn alone
+	access         []AccessEntry
+	authorizations []tuple
+	coin           uint32 // SLIP 44 of the chain's own coin; 0 is 60, as Decode has it
 }
 
 // Message returns the address that is called, the wei that go along, and the calldata.
@@ -152,11 +165,18 @@ func (t *Transaction) encode(sig *signature) []byte {
 		v := 2*t.chainID + 35 + uint64(sig.recID)
 		return encodeList(append(fields, v, sig.r, sig.s))
 	}
-	fields := []any{t.chainID, t.nonce, t.tipCap, t.feeCap, t.gas, t.to, t.value, t.data, []any{}}
+	fields := []any{t.chainID, t.nonce}
+	if t.kind.dynamic() {
+		fields = append(fields, t.tipCap)
+	}
+	fields = append(fields, t.feeCap, t.gas, t.to, t.value, t.data, t.access)
+	if t.kind == SetCode {
+		fields = append(fields, t.authorizations)
+	}
 	if sig != nil {
 		fields = append(fields, uint64(sig.recID), sig.r, sig.s)
 	}
-	return append([]byte{dynamicType}, encodeList(fields)...)
+	return append([]byte{[...]byte{Dynamic: dynamicType, Listed: listedType, SetCode: setCodeType}[t.kind]}, encodeList(fields)...)
 }
 
 func encodeList(fields []any) []byte {
@@ -199,7 +219,7 @@ func (t *Transaction) Facts() Facts {
 		ChainID: t.chainID, Nonce: t.nonce, Gas: t.gas,
 		FeeCap: orZero(t.feeCap), TipCap: orZero(t.tipCap), MaxFee: t.maxFee(), MaxCost: t.maxCost(),
 	}
-	f.Asset = fmt.Sprintf("eip155:%d/slip44:60", t.chainID)
+	f.Asset = coinAsset(t.chainID, t.coin)
 	if t.call.operation == ERC20Transfer {
 		token := t.to
 		f.Token = &token
@@ -209,6 +229,14 @@ func (t *Transaction) Facts() Facts {
 		f.Calldata = bytes.Clone(t.data)
 	}
 	return f
+}
+
+// coinAsset is the name of a chain's own coin (CAIP-19).
+func coinAsset(chain uint64, slip44 uint32) string {
+	if slip44 == 0 {
+		slip44 = 60
+	}
+	return fmt.Sprintf("eip155:%d/slip44:%d", chain, slip44)
 }
 
 func (t *Transaction) maxFee() *big.Int {
@@ -231,14 +259,19 @@ func (f Facts) Lines() []Line {
 	if f.Operation == ContractCall {
 		lines = append(lines, Line{"calldata-keccak", fmt.Sprintf("0x%x", crypto.Keccak256(f.Calldata))})
 	}
-	lines = append(lines, []Line{
+	return append(lines, f.envelope()...)
+}
+
+// envelope are the lines that every transaction has, whatever it does.
+func (f Facts) envelope() []Line {
+	lines := []Line{
 		{"chain-id", strconv.FormatUint(f.ChainID, 10)},
 		{"transaction-type", f.Kind.String()},
 		{"nonce", strconv.FormatUint(f.Nonce, 10)},
 		{"gas-limit", strconv.FormatUint(f.Gas, 10)},
 		{"fee-cap", f.FeeCap.String()},
-	}...)
-	if f.Kind == Dynamic {
+	}
+	if f.Kind.dynamic() {
 		lines = append(lines, Line{"tip-cap", f.TipCap.String()})
 	}
 	return append(lines, Line{"max-fee", f.MaxFee.String()}, Line{"max-cost", f.MaxCost.String()})

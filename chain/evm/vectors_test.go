@@ -107,6 +107,7 @@ type ethersVector struct {
 	UnsignedLegacy, UnsignedBerlin string
 	UnsignedEip155, SignedEip155   string
 	UnsignedLondon, SignedLondon   string
+	SignedBerlin                   string
 	UnsignedCancun                 string
 }
 
