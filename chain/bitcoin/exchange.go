@@ -9,14 +9,21 @@ import (
 	"github.com/ostraka/ostraka/crypto/group/secp256k1/independent"
 )
 
+const (
+	// maxPacket bounds other wallets' packets in bytes: they say more than an unsigned form, witnesses of previous transactions too.
+	maxPacket = 4 * MaxLen
+	// maxTries bounds how many derivations of one map are tried: each costs a curve multiplication or two.
+	maxTries = 8
+)
+
 // Import makes the unsigned form of another wallet's packet (BIP 174, BIP 371): what an intent does not hold is left out, the order becomes ours, and what an intent never says is
 // refused: signatures, other scripts, other kinds of signature. An output that names no key of the vault becomes a payment.
 func Import(packet []byte, v Vault) (unsigned []byte, err error) {
 	if err := v.check(); err != nil {
 		return nil, fmt.Errorf("import packet: %w", err)
 	}
-	if len(packet) > 4*MaxLen {
-		return nil, fmt.Errorf("import packet: it has %d bytes, more than %d", len(packet), 4*MaxLen)
+	if len(packet) > maxPacket {
+		return nil, fmt.Errorf("import packet: it has %d bytes, more than %d", len(packet), maxPacket)
 	}
 	p, err := psbt.Parse(bytes.Clone(packet))
 	if err != nil {
@@ -52,6 +59,7 @@ func Import(packet []byte, v Vault) (unsigned []byte, err error) {
 
 // mine finds the derivation of a map that leads to a script of the vault.
 func (v Vault) mine(m psbt.Map, derivation, tapPath byte, script Script) (p Spot, found bool) {
+	tries := 0
 	for _, f := range m {
 		suite := SuiteECDSA
 		switch {
@@ -64,6 +72,9 @@ func (v Vault) mine(m psbt.Map, derivation, tapPath byte, script Script) (p Spot
 		_, path, err := readPath(suite, f)
 		if err != nil {
 			continue // another's key, deeper or in a leaf
+		}
+		if tries++; tries > maxTries {
+			return p, false
 		}
 		for _, plain := range []bool{false, true} {
 			if o, err := v.own(Spot{suite, path, plain}); err == nil && bytes.Equal(o.script, script) {
@@ -155,6 +166,9 @@ func (t *Transaction) Export(sigs []effect.Signature) ([]byte, error) {
 func (t *Transaction) Signatures(packets ...[]byte) ([]effect.Signature, error) {
 	all := []*psbt.Packet{t.packet()}
 	for n, b := range packets {
+		if len(b) > maxPacket {
+			return nil, fmt.Errorf("signatures of packet %d: it has %d bytes, more than %d", n, len(b), maxPacket)
+		}
 		p, err := psbt.Parse(b)
 		if err != nil {
 			return nil, fmt.Errorf("signatures of packet %d: %w", n, err)

@@ -79,6 +79,22 @@ func TestImport(t *testing.T) {
 			t.Errorf("%s: %v, want …%s…", name, err, c.reason)
 		}
 	}
+	// many derivations cost no more than a few
+	tried := 0
+	counting := cached(v)
+	derive := counting.Key
+	counting.Key = func(suite string, path [3]uint32) (bitcoin.Key, error) { tried++; return derive(suite, path) }
+	if _, err := bitcoin.Import(edited(t, v, func(p *psbt.Packet) {
+		drop(&p.Ins[1], find(p.Ins[1], psbt.InTapPath).Key)
+		for i := range uint32(200) {
+			p.Ins[1] = append(p.Ins[1], psbt.Field{Key: append(key(psbt.InTapPath), bytes.Repeat([]byte{byte(i)}, 32)...), Value: append([]byte{0}, path(k.Fingerprint, 0, 9, i)...)})
+		}
+	}), counting); err == nil || tried > 30 {
+		t.Errorf("%d keys were derived, %v", tried, err)
+	}
+	if _, err := bitcoin.Import(make([]byte, 4*bitcoin.MaxLen+1), v); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("a long packet: %v", err)
+	}
 	// a false claim of change becomes the payment that it is
 	b, err := bitcoin.Import(edited(t, v, func(p *psbt.Packet) {
 		p.Tx.Outs[1].Script = append([]byte{0, 20}, make([]byte, 20)...)

@@ -1,6 +1,7 @@
 package bitcoin
 
 import (
+	"bytes"
 	"fmt"
 	"math/big"
 	"slices"
@@ -171,10 +172,25 @@ func (t *Transaction) Fee() uint64 { return t.fee }
 func (t *Transaction) VSize() int { return t.vsize }
 
 // Inputs are the coins that it spends.
-func (t *Transaction) Inputs() []Input { return slices.Clone(t.ins) }
+func (t *Transaction) Inputs() []Input {
+	all := slices.Clone(t.ins)
+	for i := range all {
+		all[i].Previous = bytes.Clone(all[i].Previous)
+	}
+	return all
+}
 
 // Outputs are where they go, payments, change and memo, in order.
-func (t *Transaction) Outputs() []Output { return slices.Clone(t.outs) }
+func (t *Transaction) Outputs() []Output {
+	all := slices.Clone(t.outs)
+	for i, out := range all {
+		if all[i].Memo = bytes.Clone(out.Memo); out.Change != nil {
+			p := *out.Change
+			all[i].Change = &p
+		}
+	}
+	return all
+}
 
 // LockTime is 0, the height of a block, or from 500,000,000 on seconds since 1970, before which no block takes it.
 func (t *Transaction) LockTime() uint32 { return t.tx.LockTime }

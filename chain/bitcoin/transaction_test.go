@@ -144,6 +144,42 @@ func TestChangeOfAnotherAccount(t *testing.T) {
 	}
 }
 
+// What is handed out shares nothing with the transaction: who writes into it changes nothing of what is signed.
+func TestNothingIsShared(t *testing.T) {
+	v := vault(t, true)
+	b := build(t, v, mixed(t, v))
+	want := bytes.Clone(b)
+	tx := decode(t, v, b)
+	clear(b)
+	digest := bytes.Clone(tx.Uses()[0].Message)
+	for _, in := range tx.Inputs() {
+		clear(in.Previous)
+	}
+	for _, out := range tx.Outputs() {
+		if clear(out.Memo); out.Change != nil {
+			out.Change.Path[2] = 12345
+		}
+	}
+	for _, u := range tx.Uses() {
+		clear(u.Message)
+		clear(u.Root)
+	}
+	for _, e := range tx.Effects() {
+		if e.Amount != nil {
+			e.Amount.SetUint64(1)
+		}
+	}
+	clear(tx.Unsigned())
+	s, err := tx.Assemble(signatures(t, tx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(s.Raw)
+	if again, err := tx.Assemble(signatures(t, tx)); err != nil || again.ID != s.ID || !bytes.Equal(tx.Unsigned(), want) || !bytes.Equal(tx.Uses()[0].Message, digest) {
+		t.Errorf("the transaction changed: %v", err)
+	}
+}
+
 // btcd's reader of packets reads ours, and its finaliser makes the same transaction of our signed packet.
 func TestPacketsBeforeBtcd(t *testing.T) {
 	v := vault(t, true)

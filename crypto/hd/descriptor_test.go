@@ -270,3 +270,13 @@ func FuzzParseDescriptor(f *testing.F) {
 		}
 	})
 }
+
+// BIP 380's own example; a character that descriptors lack is refused.
+func TestChecksummed(t *testing.T) {
+	if got, err := Checksummed("raw(deadbeef)"); err != nil || got != "raw(deadbeef)#89f8spxm" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if got, err := Checksummed("raw(é)"); err == nil {
+		t.Errorf("%s", got)
+	}
+}

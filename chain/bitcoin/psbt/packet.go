@@ -197,13 +197,17 @@ func Combine(packets ...*Packet) (*Packet, error) {
 }
 
 func merge(into *Map, from Map) error {
+	at := make(map[string]int, len(*into)) // a search through all would take the square of a hostile packet's fields
+	for i, f := range *into {
+		at[string(f.Key)] = i
+	}
 	for _, f := range from {
-		i := slices.IndexFunc(*into, func(g Field) bool { return bytes.Equal(f.Key, g.Key) })
+		i, ok := at[string(f.Key)]
 		switch {
-		case i < 0:
+		case !ok:
 			*into = append(*into, f)
 		case !bytes.Equal((*into)[i].Value, f.Value):
-			return fmt.Errorf("field 0x%x has two values", f.Key)
+			return fmt.Errorf("field 0x%x has two values", f.Key[:min(len(f.Key), 64)])
 		}
 	}
 	into.Sort()
