@@ -41,3 +41,43 @@ func Example() {
 	// destination: 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed
 	// 0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F <nil>
 }
+
+// What a book names is understood, and says what it does.
+func ExampleDecodeIn() {
+	token, spender, account := evm.Address{19: 7}, evm.Address{19: 8}, evm.Address{19: 9}
+	allowed, err := evm.Compile(evm.Book{
+		Chains: []evm.Chain{{ID: 1, Coin: "ETH", SLIP44: 60, Dynamic: true}},
+		Tokens: []evm.Token{{ChainID: 1, Address: token, Name: "USDX", Cap: big.NewInt(1000)}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	c := evm.Context{Account: evm.Account{Address: account}, Allowed: allowed}
+	data, err := evm.AssetCalldata(evm.ERC20Approve, []byte(`["`+spender.String()+`","5000"]`))
+	if err != nil {
+		panic(err)
+	}
+	unsigned, err := evm.BuildIn(evm.Draft{ChainID: 1, Gas: 60000, FeeCap: big.NewInt(30), To: token, Data: data}, c)
+	if err != nil {
+		panic(err)
+	}
+	p, err := evm.DecodeIn(unsigned, c)
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range p.Effects() {
+		fmt.Println(e.Operation, e.Amount)
+	}
+	for _, l := range p.Lines()[:6] {
+		fmt.Printf("%s: %s\n", l.Name, l.Value)
+	}
+	// Output:
+	// unlimited 5000
+	// fee 1800000
+	// operation: erc20-approve
+	// asset: eip155:1/erc20:0x0000000000000000000000000000000000000007
+	// amount: 5000
+	// destination: 0x0000000000000000000000000000000000000008
+	// known-as: USDX
+	// allowance: unlimited
+}

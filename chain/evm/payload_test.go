@@ -394,3 +394,23 @@ func BenchmarkDecodeIn(b *testing.B) {
 		})
 	}
 }
+
+// An amount in the upper half of what its type holds is unlimited, whatever the cap: Permit2 keeps 160 bits and takes all ones for "for ever".
+func TestUpperHalfIsUnlimited(t *testing.T) {
+	b := testBook()
+	b.Tokens[0].Cap = new(big.Int).Lsh(big.NewInt(1), 200)
+	allowed, err := evm.Compile(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := testContext(t)
+	c.Allowed = allowed
+	for bits, want := range map[uint]string{158: "allowance", 159: "unlimited"} {
+		amount := new(big.Int).Lsh(big.NewInt(1), bits)
+		message := map[string]any{"details": map[string]any{"token": coinToken.String(), "amount": amount.String(), "expiration": "5", "nonce": "1"}, "spender": spender.String(), "sigDeadline": 5}
+		p, err := evm.DecodeIn(typedData(t, permit2, permitOneType, message), c)
+		if err != nil || text(p.Effects()) != fmt.Sprintf("%s COIN %v > spender", want, amount) {
+			t.Errorf("2^%d: %v, %v", bits, p, err)
+		}
+	}
+}

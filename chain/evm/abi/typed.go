@@ -114,7 +114,7 @@ func readTypes(n node) (*typeSet, error) {
 	}
 	s := &typeSet{map[string]*Type{}, map[string]node{}, map[string]bool{}}
 	for i, name := range n.keys {
-		if _, taken := elementary(name); taken || !identifier(name) {
+		if !structName(name) {
 			return nil, fmt.Errorf("%.40q is no name of a struct", name)
 		}
 		s.sources[name] = n.list[i]
@@ -126,6 +126,13 @@ func readTypes(n node) (*typeSet, error) {
 	}
 	return s, nil
 }
+
+// structName says whether a struct may be called so: not as an elementary type is, nor as one would be that does not exist (uint7, bytes33, uint).
+func structName(name string) bool {
+	return identifier(name) && !slices.Contains(reserved, strings.TrimRight(name, "0123456789x"))
+}
+
+var reserved = []string{"uint", "int", "bool", "address", "bytes", "byte", "string", "fixed", "ufixed", "function", "mapping", "tuple"}
 
 func (s *typeSet) resolve(name string) (*Type, error) {
 	if t, ok := s.byName[name]; ok {
@@ -183,8 +190,7 @@ func CheckTypeString(text string) (*Type, error) {
 	for rest != "" && len(s.sources) <= maxTypes {
 		name, after, ok := strings.Cut(rest, "(")
 		body, after, closed := strings.Cut(after, ")")
-		_, taken := elementary(name)
-		if !ok || !closed || taken || !identifier(name) || name == domainName {
+		if !ok || !closed || !structName(name) || name == domainName {
 			return nil, fmt.Errorf("type %.60q: want encodeType's form, as Mail(address to,string contents)", text)
 		}
 		fields := node{kind: '['}

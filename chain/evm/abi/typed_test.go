@@ -188,6 +188,8 @@ func TestHostileDocuments(t *testing.T) {
 		{"a type that contains itself", `"type":"uint8"`, `"type":"Mail"`, "contains itself"},
 		{"a list that contains itself", `"type":"uint8"`, `"type":"Mail[]"`, "contains itself"},
 		{"a type called as an elementary one", `"Mail":[{`, `"bool":[{"name":"a","type":"bool"}],"Mail":[{`, "no name of a struct"},
+		{"a type called as one that is none", `"Mail":[{`, `"uint7":[{"name":"a","type":"bool"}],"Mail":[{`, "no name of a struct"},
+		{"a type called uint", `"Mail":[{`, `"uint":[{"name":"a","type":"bool"}],"Mail":[{`, "no name of a struct"},
 		{"a type with a comma in its name", `"Mail":[{`, `"A(b c,":[{"name":"a","type":"bool"}],"Mail":[{`, "no name of a struct"},
 		{"a member with a space in its name", `{"name":"n"`, `{"name":"n,x y"`, "has no name"},
 		{"a member twice in a type", `{"name":"n","type":"uint8"}`, `{"name":"n","type":"uint8"},{"name":"n","type":"uint8"}`, "called n"},
@@ -261,7 +263,7 @@ func TestHostileDocuments(t *testing.T) {
 func TestTypeStrings(t *testing.T) {
 	for _, text := range []string{
 		"", "Mail", "Mail(", "Mail()", "Mail(address to", "Mail(address)", "Mail(address to,)", "Mail(address to) ", "Mail(address  to)", "Mail(address to, bool b)", "Mail(uint to)",
-		"Mail(Person to)", "Mail(Person to)Person(bool a)Other(bool b)", "Mail(B b,A a)B(bool x)A(bool x)", "Mail(bool a)Mail(bool a)", "EIP712Domain(string name)", "Mail(address to)Mail(bool b)", "Mail(Mail m)", "bool(bool a)",
+		"Mail(Person to)", "Mail(Person to)Person(bool a)Other(bool b)", "Mail(B b,A a)B(bool x)A(bool x)", "Mail(bool a)Mail(bool a)", "EIP712Domain(string name)", "Mail(address to)Mail(bool b)", "Mail(Mail m)", "bool(bool a)", "uint7(bool a)",
 	} {
 		if root, err := abi.CheckTypeString(text); err == nil {
 			t.Errorf("%q reads as %v", text, root)
@@ -318,7 +320,12 @@ func FuzzDecodeTyped(f *testing.F) {
 			t.Fatalf("%q: its canonical form %q reads as %v, %v", b, typed.Canonical(), again, err)
 		}
 		digest := typed.Digest()
-		if theirs := secondOpinion(t, typed.Canonical()); !bytes.Equal(theirs, digest[:]) {
+		var other apitypes.TypedData
+		if json.Unmarshal(typed.Canonical(), &other) != nil {
+			return
+		}
+		theirs, _, err := apitypes.TypedDataAndHash(other)
+		if err == nil && !bytes.Equal(theirs, digest[:]) { // where it has one: it refuses some names
 			t.Fatalf("%q: digest %s, go-ethereum has %s", b, hex.EncodeToString(digest[:]), hex.EncodeToString(theirs))
 		}
 	})
