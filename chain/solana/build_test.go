@@ -103,7 +103,7 @@ func randomPlan(t *testing.T, rng *rand.Rand) plan {
 	return p
 }
 
-// Whatever is built is what these tests' own encoder writes, and decodes to the facts that were asked for.
+// Whatever is built is what these tests' own encoder writes, and decodes to what was asked for.
 func TestBuild(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	seen := map[string]string{}
@@ -144,12 +144,12 @@ func TestBuild(t *testing.T) {
 		if s, err := tx.Assemble(signAll(t, tx)); err != nil || len(s.Raw) != 1+64*p.signers+len(tx.Message()) {
 			t.Fatalf("%d: %v", i, err)
 		}
-		claimed, err := solana.Claimed(unsigned)
+		enclosed, err := solana.Enclosed(unsigned)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := solana.Decode(unsigned, context(claimed)); err != nil || fmt.Sprint(again.Lines()) != fmt.Sprint(lines) {
-			t.Fatalf("%d: who believes the claims reads %v, %v", i, again, err)
+		if again, err := solana.Decode(unsigned, context(enclosed)); err != nil || fmt.Sprint(again.Lines()) != fmt.Sprint(lines) {
+			t.Fatalf("%d: who believes what is enclosed reads %v, %v", i, again, err)
 		}
 	}
 }
@@ -332,7 +332,7 @@ func TestBuildTables(t *testing.T) {
 // A builder that has read nothing yet is told what to read, one thing after the other.
 func TestReadsWhatItNeeds(t *testing.T) {
 	all := reading()
-	w := solana.Reading{Accounts: map[key]solana.Account{}, Tables: map[key][]key{}, Recents: all.Recents}
+	w := solana.Readings{Accounts: map[key]solana.Account{}, Tables: map[key][]key{}, Recents: all.Recents}
 	steps, err := solana.Pay(solana.TokenPayment{Program: tokenProgram, Mint: mint, Owner: payer, Wallet: wallet, Amount: 1, Decimals: 6})
 	if err != nil {
 		t.Fatal(err)

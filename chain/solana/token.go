@@ -72,7 +72,7 @@ func (d *decoder) token(program Key, in instruction, remembered bool) (a action)
 func (d *decoder) ownAccount(program, k, owner Key) Account {
 	f, made := d.payee[k]
 	if !made {
-		f = d.fact(k)
+		f = d.reading(k)
 	}
 	switch {
 	case d.err != nil:
@@ -86,7 +86,7 @@ func (d *decoder) ownAccount(program, k, owner Key) Account {
 
 // mint wants a mint whose tokens move as a plain transfer says.
 func (d *decoder) mint(program, k Key, decimals *uint8) Account {
-	m := d.fact(k)
+	m := d.reading(k)
 	switch {
 	case d.err != nil:
 		return m
@@ -170,7 +170,7 @@ func (d *decoder) payeeOf(program, mint, to Key, remembered bool) Key {
 		}
 		return made.Owner
 	}
-	f := d.fact(to)
+	f := d.reading(to)
 	switch {
 	case d.err != nil:
 		return Key{}
