@@ -438,6 +438,13 @@ func TestKeys(t *testing.T) {
 			t.Errorf("chain %q: %v", c, err)
 		}
 	}
+	for _, k := range []key{orderFour, nonce} { // what the context calls the vault's must be a key too
+		x := context(reading())
+		x.Own = func(a key) ([3]uint32, bool) { return [3]uint32{}, a == k }
+		if _, err := solana.Wrap(layOut(true, k, block, sendSOL(k, wallet, 1)).bytes(), x); err == nil || !strings.Contains(err.Error(), "is no public key") {
+			t.Errorf("%s signs: %v", k, err)
+		}
+	}
 	for name, x := range map[string]solana.Context{"no world": {Chain: chain, Own: own}, "no addresses": {Chain: chain, World: reading()}} {
 		if _, err := solana.Wrap(usualParts().bytes(), x); err == nil {
 			t.Errorf("%s: decoded", name)

@@ -60,11 +60,18 @@ func mustSeed(base key, seed string) key {
 	return k
 }
 
+var derived = map[[3]key]key{}
+
+// ata is asked for the same few accounts all the time.
 func ata(owner, mint, program key) key {
+	if k, ok := derived[[3]key{owner, mint, program}]; ok {
+		return k
+	}
 	k, err := solana.AssociatedAccount(owner, mint, program)
 	if err != nil {
 		panic(err)
 	}
+	derived[[3]key{owner, mint, program}] = k
 	return k
 }
 

@@ -36,5 +36,5 @@ func Example() {
 	// accounts to read: 4
 	// token 2500000
 	// fee 5000
-	// 434 <nil>
+	// 387 <nil>
 }
