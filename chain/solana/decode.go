@@ -350,8 +350,6 @@ func (d *decoder) finish() {
 		switch {
 		case a.signer && !u.signer:
 			d.failAt(field, "signs, and no instruction needs its signature")
-		case u.signer && !a.signer:
-			d.failAt(field, "does not sign, though an instruction needs its signature")
 		case a.writable && !u.writable:
 			d.failAt(field, "is writable, and no instruction writes it")
 		case u.writable && !a.writable:

@@ -252,8 +252,6 @@ func (d *decoder) closeAccount(program Key, in instruction) (a action) {
 		return a
 	case !d.own(k[1]):
 		d.fail("CloseAccount: what lies in %s would go to %s, which is none of this vault's addresses", k[0], k[1])
-	case k[0] == k[1]:
-		d.fail("CloseAccount: %s cannot receive what lies in it", k[0])
 	}
 	delete(d.payee, k[0])
 	d.closed = append(d.closed, k[0])
