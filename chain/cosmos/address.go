@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/btcsuite/btcd/address/v2/bech32"
-	"golang.org/x/crypto/ripemd160" //nolint:staticcheck // Cosmos addresses are defined by it
+	"golang.org/x/crypto/ripemd160" // Cosmos addresses are defined by it
 
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 )

@@ -60,11 +60,18 @@ func mustSeed(base key, seed string) key {
 	return k
 }
 
+var derived = map[[3]key]key{}
+
+// ata is asked for the same few accounts all the time.
 func ata(owner, mint, program key) key {
+	if k, ok := derived[[3]key{owner, mint, program}]; ok {
+		return k
+	}
 	k, err := solana.AssociatedAccount(owner, mint, program)
 	if err != nil {
 		panic(err)
 	}
+	derived[[3]key{owner, mint, program}] = k
 	return k
 }
 
@@ -79,11 +86,11 @@ func own(k key) ([3]uint32, bool) {
 }
 
 // reading is what an honest node read.
-func reading() solana.Reading {
+func reading() solana.Readings {
 	token := func(program, mint, owner key) solana.Account {
 		return solana.Account{Kind: solana.TokenAccount, Program: program, Mint: mint, Owner: owner}
 	}
-	return solana.Reading{
+	return solana.Readings{
 		Recents: map[key]bool{block: true},
 		Tables:  map[key][]key{tableKey: {public(31), wallet, mint, ata(wallet, mint, tokenProgram)}},
 		Accounts: map[key]solana.Account{
@@ -257,7 +264,7 @@ func usual() in {
 
 // recorder is a World that remembers what it was asked.
 type recorder struct {
-	solana.Reading
+	solana.Readings
 	accounts, tables []key
 }
 
@@ -265,12 +272,12 @@ func (r *recorder) Account(k key) (solana.Account, bool) {
 	if !slices.Contains(r.accounts, k) {
 		r.accounts = append(r.accounts, k)
 	}
-	return r.Reading.Account(k)
+	return r.Readings.Account(k)
 }
 
 func (r *recorder) Table(k key) ([]key, bool) {
 	r.tables = append(r.tables, k)
-	return r.Reading.Table(k)
+	return r.Readings.Table(k)
 }
 
 func field(tag uint16, value []byte) []byte {
@@ -284,7 +291,7 @@ func list(tag uint16, items ...[]byte) []byte {
 	return field(tag, append(binary.BigEndian.AppendUint32(nil, uint32(len(items))), join(items...)...))
 }
 
-func claimOf(k key, a solana.Account) []byte {
+func enclosedOf(k key, a solana.Account) []byte {
 	var body []byte
 	switch a.Kind {
 	case solana.NonceAccount:
@@ -314,15 +321,15 @@ func claimOf(k key, a solana.Account) []byte {
 }
 
 // form writes an unsigned form.
-func form(message []byte, tables [][]byte, claims [][]byte) []byte {
-	return join(number(1, 1), field(2, message), list(3, tables...), list(4, claims...))
+func form(message []byte, tables [][]byte, enclosed [][]byte) []byte {
+	return join(number(1, 1), field(2, message), list(3, tables...), list(4, enclosed...))
 }
 
-// sealed writes the unsigned form of any message with the claims that decoding asks for.
-func sealed(message []byte, p *parts, w solana.Reading) []byte {
-	r := &recorder{Reading: w}
+// sealed writes the unsigned form of any message with the readings that decoding asks for.
+func sealed(message []byte, p *parts, w solana.Readings) []byte {
+	r := &recorder{Readings: w}
 	_, _ = solana.Wrap(message, context(r))
-	var tables, claims [][]byte
+	var tables, enclosed [][]byte
 	for _, l := range p.lookups {
 		var all []byte
 		for _, i := range slices.Concat(l.writable, l.readonly) {
@@ -334,10 +341,10 @@ func sealed(message []byte, p *parts, w solana.Reading) []byte {
 	}
 	for _, k := range r.accounts {
 		if a, ok := w.Accounts[k]; ok {
-			claims = append(claims, claimOf(k, a))
+			enclosed = append(enclosed, enclosedOf(k, a))
 		}
 	}
-	return form(message, tables, claims)
+	return form(message, tables, enclosed)
 }
 
 // signAll signs as the quorum would.

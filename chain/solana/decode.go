@@ -51,7 +51,7 @@ type action struct {
 	effects []effect.Effect
 }
 
-// Decode reads an unsigned form strictly, as spec/chain-solana 3 to 6 say: what is claimed in it of accounts and lookup
+// Decode reads an unsigned form strictly, as spec/chain-solana 3 to 6 say: what is enclosed in it of accounts and lookup
 // tables must be what the context's World says, or it is refused. Every error is a *Refused.
 func Decode(unsigned []byte, c Context) (*Transaction, error) {
 	e, err := parseEnvelope(unsigned)
@@ -83,7 +83,7 @@ func Wrap(message []byte, c Context) (unsigned []byte, err error) {
 	return unsigned, nil
 }
 
-// interpret says what a message does. With gather it fills the envelope's claims, else it compares them.
+// interpret says what a message does. With gather it fills the envelope's readings, else it compares them.
 func interpret(e *envelope, c Context, gather bool) (*Transaction, error) {
 	if reference, ok := strings.CutPrefix(c.Chain, "solana:"); !ok || reference == "" || len(reference) > 32 || len(base58.Decode(reference)) == 0 {
 		return nil, refuse("chain", "%.50q is no chain of Solana (CAIP-2)", c.Chain)
@@ -125,7 +125,7 @@ type decoder struct {
 	accounts []account
 	paths    [][3]uint32
 	used     []account // what the instructions need of each account
-	claims   int       // compared so far
+	compared int       // of the readings enclosed
 	known    map[Key]Account
 	payee    map[Key]Account // token accounts that this message makes sure of
 	closed   []Key
@@ -204,14 +204,14 @@ func (d *decoder) lookup(i int, l lookup) []Key {
 		d.envelope.tables = append(d.envelope.tables, table{l.table, keys})
 		return keys
 	}
-	claimed := d.envelope.tables[i]
-	if claimed.address != l.table || len(claimed.addresses) != len(keys) {
-		d.failAt(field, "the unsigned form speaks of %d places of %s instead of %d", len(claimed.addresses), claimed.address, len(keys))
+	enclosed := d.envelope.tables[i]
+	if enclosed.address != l.table || len(enclosed.addresses) != len(keys) {
+		d.failAt(field, "the unsigned form speaks of %d places of %s instead of %d", len(enclosed.addresses), enclosed.address, len(keys))
 		return nil
 	}
 	for j, k := range keys {
-		if claimed.addresses[j] != k { // substitution: shown one account, paid another
-			d.failAt(field, "holds %s where the unsigned form claims %s", k, claimed.addresses[j])
+		if enclosed.addresses[j] != k { // substitution: shown one account, paid another
+			d.failAt(field, "holds %s where the unsigned form encloses %s", k, enclosed.addresses[j])
 		}
 	}
 	return keys
@@ -266,8 +266,8 @@ func (d *decoder) lifetime() {
 	}
 }
 
-// fact returns what this node read of an account, and holds the unsigned form's claim to it.
-func (d *decoder) fact(k Key) Account {
+// reading returns what this node read of an account, and holds what the unsigned form encloses to it.
+func (d *decoder) reading(k Key) Account {
 	if d.err != nil {
 		return Account{}
 	}
@@ -285,13 +285,13 @@ func (d *decoder) fact(k Key) Account {
 		return Account{}
 	}
 	if d.gather {
-		d.envelope.claims = append(d.envelope.claims, claim{k, a})
-	} else if d.claims >= len(d.envelope.claims) || d.envelope.claims[d.claims].address != k {
+		d.envelope.readings = append(d.envelope.readings, reading{k, a})
+	} else if d.compared >= len(d.envelope.readings) || d.envelope.readings[d.compared].address != k {
 		d.failAt(field, "the unsigned form says nothing of it where it should")
-	} else if claimed := d.envelope.claims[d.claims].account; !claimed.equal(a) {
-		d.failAt(field, "is %s as this node reads it; the unsigned form claims: %s", a, claimed)
+	} else if enclosed := d.envelope.readings[d.compared].account; !enclosed.equal(a) {
+		d.failAt(field, "is %s as this node reads it; the unsigned form encloses: %s", a, enclosed)
 	}
-	d.claims++
+	d.compared++
 	if d.known == nil {
 		d.known = map[Key]Account{}
 	}
@@ -332,7 +332,7 @@ func (d *decoder) instruction() (a action) {
 	return a
 }
 
-// finish holds the header to what the instructions need, and the claims to what was asked.
+// finish holds the header to what the instructions need, and the readings enclosed to what was asked.
 func (d *decoder) finish() {
 	if d.err != nil {
 		return
@@ -350,8 +350,6 @@ func (d *decoder) finish() {
 		switch {
 		case a.signer && !u.signer:
 			d.failAt(field, "signs, and no instruction needs its signature")
-		case u.signer && !a.signer:
-			d.failAt(field, "does not sign, though an instruction needs its signature")
 		case a.writable && !u.writable:
 			d.failAt(field, "is writable, and no instruction writes it")
 		case u.writable && !a.writable:
@@ -360,8 +358,8 @@ func (d *decoder) finish() {
 			d.failAt(field, "is used by no instruction")
 		}
 	}
-	if !d.gather && d.claims != len(d.envelope.claims) {
-		d.failAt("unsigned form", "claims facts of %d accounts, and %d are needed", len(d.envelope.claims), d.claims)
+	if !d.gather && d.compared != len(d.envelope.readings) {
+		d.failAt("unsigned form", "encloses readings of %d accounts, and %d are needed", len(d.envelope.readings), d.compared)
 	}
 }
 
@@ -446,7 +444,7 @@ func (t *Transaction) Effects() []effect.Effect {
 	return append(all, effect.Effect{Operation: effect.Fee, Chain: t.chain, Amount: new(big.Int).SetUint64(t.fee)})
 }
 
-// Lines are the facts in the order of spec/chain-solana 7, at most 64. The last is a hash of the unsigned form.
+// Lines are what it does, in the order of spec/chain-solana 7, at most 64. The last is a hash of the unsigned form.
 func (t *Transaction) Lines() []effect.Line {
 	version := "legacy"
 	if t.message.v0 {

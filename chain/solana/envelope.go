@@ -13,20 +13,20 @@ const MaxLen = 32 << 10
 // form is the version of the unsigned form.
 const form = 1
 
-// maxFacts bounds what is claimed: of each account at most one thing.
-const maxFacts = maxAccounts
+// maxReadings bounds what is enclosed: of each account at most one.
+const maxReadings = maxAccounts
 
-// A claim is what the unsigned form says of one account: it is shown to nobody before the node's own reading is the same.
-type claim struct {
+// A reading is what the unsigned form encloses of one account: it is shown to nobody before the node's own reading is the same.
+type reading struct {
 	address Key
 	account Account
 }
 
 // An envelope is the unsigned form: spec/chain-solana 3.
 type envelope struct {
-	message []byte
-	tables  []table // as the message names them
-	claims  []claim // in the order in which decoding needs them
+	message  []byte
+	tables   []table   // as the message names them
+	readings []reading // in the order in which decoding needs them
 }
 
 // A table is a lookup table's addresses at the places that the message names, writable ones first.
@@ -45,8 +45,8 @@ func (e *envelope) encode() []byte {
 		}
 		in.Bytes(1, e.tables[i].address[:]).Bytes(2, all)
 	})
-	out.List(4, len(e.claims), func(i int, in *transcript.Encoder) {
-		c := e.claims[i]
+	out.List(4, len(e.readings), func(i int, in *transcript.Encoder) {
+		c := e.readings[i]
 		in.Bytes(1, c.address[:]).Uint(2, uint64(c.account.Kind)).Bytes(3, c.account.encode())
 	})
 	return out.Sum()
@@ -73,8 +73,8 @@ func parseEnvelope(b []byte) (*envelope, error) {
 		}
 		e.tables = append(e.tables, t)
 	})
-	d.List(4, 0, maxFacts, func(_ int, d *transcript.Decoder) {
-		c := claim{address: Key(fixed(d, 1))}
+	d.List(4, 0, maxReadings, func(_ int, d *transcript.Decoder) {
+		c := reading{address: Key(fixed(d, 1))}
 		kind := Kind(d.Uint(2, uint64(Other)))
 		body := d.Bytes(3, 512)
 		if d.Err() != nil {
@@ -84,7 +84,7 @@ func parseEnvelope(b []byte) (*envelope, error) {
 		if c.account, err = parseAccount(kind, body); err != nil {
 			d.Fail(3, err)
 		}
-		e.claims = append(e.claims, c)
+		e.readings = append(e.readings, c)
 	})
 	if err := d.Done(); err != nil {
 		return nil, refuse("unsigned form", "%v", err)
@@ -107,7 +107,7 @@ const (
 	flagCloser
 )
 
-// encode writes the facts of an account's kind.
+// encode writes what was read of an account of its kind.
 func (a Account) encode() []byte {
 	var e transcript.Encoder
 	switch a.Kind {
@@ -171,15 +171,15 @@ func Needs(unsigned []byte) ([]Read, error) {
 	for _, t := range e.tables {
 		all = append(all, Read{t.address, true})
 	}
-	for _, c := range e.claims {
+	for _, c := range e.readings {
 		all = append(all, Read{c.address, false})
 	}
 	return all, nil
 }
 
-// Claimed is a World that believes what the unsigned form claims: for those who only read what nodes have ruled on, such as
+// Enclosed is a World that believes what the unsigned form encloses: for those who only read what nodes have ruled on, such as
 // verifiers. Who decides by it believes who proposed.
-func Claimed(unsigned []byte) (World, error) {
+func Enclosed(unsigned []byte) (World, error) {
 	e, err := parseEnvelope(unsigned)
 	if err != nil {
 		return nil, err
@@ -188,8 +188,8 @@ func Claimed(unsigned []byte) (World, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := Reading{map[Key]Account{}, map[Key][]Key{}, map[Key]bool{m.blockhash: true}}
-	for _, c := range e.claims {
+	r := Readings{map[Key]Account{}, map[Key][]Key{}, map[Key]bool{m.blockhash: true}}
+	for _, c := range e.readings {
 		r.Accounts[c.address] = c.account
 	}
 	if len(e.tables) != len(m.lookups) {

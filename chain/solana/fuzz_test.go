@@ -15,12 +15,12 @@ func seeds(f *testing.F) {
 	}
 }
 
-// Whoever believes the claims decodes what they are given, and encodes the same bytes; a node decodes the same or refuses.
+// Whoever believes what is enclosed decodes what they are given, and encodes the same bytes; a node decodes the same or refuses.
 func FuzzDecode(f *testing.F) {
 	seeds(f)
 	node := reading()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		w, err := solana.Claimed(b)
+		w, err := solana.Enclosed(b)
 		if err != nil {
 			return
 		}
@@ -44,7 +44,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("wrapped again: %x, %v; was %x", again, err, b)
 		}
 		if own, err := solana.Decode(b, context(node)); err == nil && fmt.Sprint(own.Lines()) != fmt.Sprint(lines) {
-			t.Fatalf("a node reads %v, who believes the claims reads %v", own.Lines(), lines)
+			t.Fatalf("a node reads %v, who believes what is enclosed reads %v", own.Lines(), lines)
 		}
 	})
 }

@@ -115,6 +115,7 @@ func hostileTransfers() []hostile {
 		odds("account owned by its mint", "whose owner is", held(func(a *solana.Account) { a.Owner = mint })),
 		odds("account owned by itself", "whose owner is", held(func(a *solana.Account) { a.Owner = helper })),
 		odds("account owned by a point of order 4", "small or mixed order", held(func(a *solana.Account) { a.Owner = orderFour })),
+		seen("source of another mint", "holds mint "+taxed.String(), map[key]solana.Account{helper: held(func(a *solana.Account) { a.Owner, a.Mint = payer, taxed })}, sendToken(tokenProgram, helper, mint, to, payer, 1, 6)),
 		in1("signatures of a multisig", "has 5 accounts, not 4", send(func(i *in) { i.accounts = append(i.accounts, meta{payer, true, false}) })),
 		in1("accounts of a transfer hook", "has 6 accounts, not 4", send(func(i *in) { i.accounts = append(i.accounts, meta{stranger, false, false}, meta{helper, false, false}) })),
 		in1("TransferChecked without decimals", "has 9 bytes", send(func(i *in) { i.data = i.data[:9] })),

@@ -15,9 +15,9 @@ import (
 type hostile struct {
 	name    string
 	payload []byte
-	world   solana.Reading // what the node read
-	field   string         // of the refusal
-	reason  string         // part of it
+	world   solana.Readings // what the node read
+	field   string          // of the refusal
+	reason  string          // part of it
 }
 
 func usualParts() *parts { return layOut(true, payer, block, usual()) }
@@ -25,7 +25,7 @@ func usualParts() *parts { return layOut(true, payer, block, usual()) }
 // edit spoils a message.
 func edit(p *parts, change func(*parts)) *parts { change(p); return p }
 
-// row is an unsigned form with honest claims around any message.
+// row is an unsigned form with honest readings around any message.
 func row(name string, p *parts, field, reason string) hostile {
 	return hostile{name, sealed(p.bytes(), p, reading()), reading(), field, reason}
 }
@@ -40,7 +40,7 @@ func raw(name string, message []byte, field, reason string) hostile {
 }
 
 // read is a node's reading with one account changed.
-func read(k key, change func(*solana.Account)) solana.Reading {
+func read(k key, change func(*solana.Account)) solana.Readings {
 	w := reading()
 	a := w.Accounts[k]
 	change(&a)
@@ -70,7 +70,7 @@ func TestHostileBaselines(t *testing.T) {
 
 // TestHostile is the display-versus-bytes table: each payload would show one thing and be another, or be what nobody can judge.
 func TestHostile(t *testing.T) {
-	table := slices.Concat(hostileForms(), hostileClaims(), hostileTables(), hostileMessages(), hostileHeaders(), hostileSystem(), hostileNonces(),
+	table := slices.Concat(hostileForms(), hostileReadings(), hostileTables(), hostileMessages(), hostileHeaders(), hostileSystem(), hostileNonces(),
 		hostileTransfers(), hostileMints(), hostileTokens(), hostileOthers())
 	if len(table) < 150 {
 		t.Fatalf("only %d payloads", len(table))
@@ -99,9 +99,9 @@ func hostileForms() []hostile {
 	m, good := p.bytes(), sealed(p.bytes(), p, reading())
 	r := reading()
 	order := []key{mint, ata(payer, mint, tokenProgram), ata(wallet, mint, tokenProgram)}
-	claims := func() (c [][]byte) {
+	enclosed := func() (c [][]byte) {
 		for _, k := range order {
-			c = append(c, claimOf(k, r.Accounts[k]))
+			c = append(c, enclosedOf(k, r.Accounts[k]))
 		}
 		return c
 	}
@@ -109,7 +109,7 @@ func hostileForms() []hostile {
 		return hostile{name, b, reading(), "unsigned form", reason}
 	}
 	with := func(i int, body []byte, kind uint64) []byte {
-		c := claims()
+		c := enclosed()
 		c[i] = join(field(1, order[i][:]), number(2, kind), field(3, body))
 		return form(m, nil, c)
 	}
@@ -119,11 +119,11 @@ func hostileForms() []hostile {
 	aMint := func(decimals uint64, x []byte) []byte {
 		return join(field(1, token22[:]), number(2, decimals), field(3, x), field(4, make([]byte, 32)))
 	}
-	swapped := claims()
+	swapped := enclosed()
 	swapped[0], swapped[1] = swapped[1], swapped[0]
 	many := [][]byte{}
 	for i := range 65 {
-		many = append(many, claimOf(public(byte(100+i)), solana.Account{}))
+		many = append(many, enclosedOf(public(byte(100+i)), solana.Account{}))
 	}
 	tables := [][]byte{}
 	for range 9 {
@@ -141,13 +141,13 @@ func hostileForms() []hostile {
 		f("trailing byte", append(slices.Clone(good), 0), "1 bytes too many"),
 		f("trailing second form", append(slices.Clone(good), good...), "bytes too many"),
 		f("truncated", good[:len(good)-1], "ends too early"),
-		f("tables after facts", join(number(1, 1), field(2, m), list(4), list(3)), "found field 4"),
+		f("tables after readings", join(number(1, 1), field(2, m), list(4), list(3)), "found field 4"),
 		f("nine tables", form(m, tables, nil), "9 items"),
 		f("half an address in a table", form(m, [][]byte{join(field(1, tableKey[:]), field(2, make([]byte, 33)))}, nil), "no addresses"),
-		f("65 facts", form(m, nil, many), "65 items"),
-		f("fact of kind 5", with(0, nil, 5), "at most 4"),
-		f("fact with a short address", form(m, nil, [][]byte{join(field(1, mint[:31]), number(2, 0), field(3, nil))}), "31 bytes"),
-		f("wallet with facts", with(0, field(1, mint[:]), 0), "too many"),
+		f("65 readings", form(m, nil, many), "65 items"),
+		f("reading of kind 5", with(0, nil, 5), "at most 4"),
+		f("reading with a short address", form(m, nil, [][]byte{join(field(1, mint[:31]), number(2, 0), field(3, nil))}), "31 bytes"),
+		f("wallet with more", with(0, field(1, mint[:]), 0), "too many"),
 		f("mint with 256 decimals", with(0, aMint(256, nil), 2), "256"),
 		f("mint with extensions out of order", with(0, aMint(6, []byte{0, 18, 0, 1}), 2), "do not ascend"),
 		f("mint with an extension twice", with(0, aMint(6, []byte{0, 18, 0, 18}), 2), "do not ascend"),
@@ -155,14 +155,14 @@ func hostileForms() []hostile {
 		f("token account with an unknown flag", with(1, token(8, tokenProgram), 3), "at most 7"),
 		f("token account of another program", with(1, token(0, memoProgram), 3), "not owned"),
 		f("token account with a trailing byte", with(1, append(token(0, tokenProgram), 0), 3), "too many"),
-		f("a fact too many", form(m, nil, append(claims(), claimOf(stranger, solana.Account{}))), "4 accounts, and 3 are needed"),
-		{"a fact too few", form(m, nil, claims()[:2]), reading(), "account " + order[2].String(), "says nothing of it"},
-		{"no facts", form(m, nil, nil), reading(), "account " + order[0].String(), "says nothing of it"},
-		{"facts in another order", form(m, nil, swapped), reading(), "account " + order[0].String(), "says nothing of it"},
+		f("a reading too many", form(m, nil, append(enclosed(), enclosedOf(stranger, solana.Account{}))), "4 accounts, and 3 are needed"),
+		{"a reading too few", form(m, nil, enclosed()[:2]), reading(), "account " + order[2].String(), "says nothing of it"},
+		{"no readings", form(m, nil, nil), reading(), "account " + order[0].String(), "says nothing of it"},
+		{"readings in another order", form(m, nil, swapped), reading(), "account " + order[0].String(), "says nothing of it"},
 	}
 }
 
-// lie is an unsigned form whose initiator claims what is not so: theirs is what they claim, ours what this node read.
+// lie is an unsigned form whose initiator encloses what is not so: theirs is what they say, ours what this node read.
 func lie(name string, p *parts, k key, theirs, ours func(*solana.Account), reason string) hostile {
 	return hostile{name, sealed(p.bytes(), p, read(k, theirs)), read(k, ours), "account " + k.String(), reason}
 }
@@ -170,7 +170,7 @@ func lie(name string, p *parts, k key, theirs, ours func(*solana.Account), reaso
 func as(a solana.Account) func(*solana.Account) { return func(b *solana.Account) { *b = a } }
 func honest(*solana.Account)                    {}
 
-func hostileClaims() []hostile {
+func hostileReadings() []hostile {
 	from, to := ata(payer, mint, tokenProgram), ata(wallet, mint, tokenProgram)
 	tax := layOut(true, payer, block, sendTaxed(ata(payer, taxed, token22), taxed, ata(wallet, taxed, token22), payer, 50, 2, 1))
 	plain := layOut(true, payer, block, sendToken(token22, ata(payer, taxed, token22), taxed, odd, payer, 50, 2))
@@ -179,7 +179,7 @@ func hostileClaims() []hostile {
 	strangers := token(to)
 	strangers.Owner = stranger
 	untaxed := func(a *solana.Account) { a.Extensions = []uint16{18} }
-	other := "the unsigned form claims"
+	other := "the unsigned form encloses"
 	rows := []hostile{
 		lie("owner of the destination is another", usualParts(), to, honest, as(strangers), other),
 		lie("look-alike token of other decimals", usualParts(), mint, honest, func(a *solana.Account) { a.Decimals = 9 }, other),
@@ -198,7 +198,7 @@ func hostileClaims() []hostile {
 		lie("nonce that has moved on", durable, nonce, honest, func(a *solana.Account) { a.Nonce = oldNonce }, other),
 		lie("nonce account of another", durable, nonce, honest, func(a *solana.Account) { a.Authority = stranger }, other),
 		lie("nonce account that is gone", durable, nonce, honest, as(solana.Account{}), other),
-		lie("reading with facts of another kind", usualParts(), to, honest, func(a *solana.Account) { a.Nonce = oldNonce }, "misread"),
+		lie("reading with fields of another kind", usualParts(), to, honest, func(a *solana.Account) { a.Nonce = oldNonce }, "misread"),
 		lie("reading of an unknown kind", usualParts(), to, honest, as(solana.Account{Kind: 9}), "misread"),
 	}
 	for _, k := range []key{mint, from, to} {
@@ -222,7 +222,7 @@ func tabled(place byte) *parts {
 func hostileTables() []hostile {
 	field := "lookup table " + tableKey.String()
 	good := sealed(tabled(1).bytes(), tabled(1), reading())
-	h := func(name string, change func(*solana.Reading), field, reason string) hostile {
+	h := func(name string, change func(*solana.Readings), field, reason string) hostile {
 		w := reading()
 		change(&w)
 		return hostile{name, good, w, field, reason}
@@ -234,8 +234,8 @@ func hostileTables() []hostile {
 		}
 		return join(fieldOf(1, k[:]), fieldOf(2, b))
 	}
-	claims := func(tables ...[]byte) []byte {
-		return form(tabled(1).bytes(), tables, [][]byte{claimOf(wallet, solana.Account{})})
+	enclosed := func(tables ...[]byte) []byte {
+		return form(tabled(1).bytes(), tables, [][]byte{enclosedOf(wallet, solana.Account{})})
 	}
 	program := edit(tabled(1), func(p *parts) { p.ins[0].program = 2 })
 	double := edit(tabled(1), func(p *parts) { p.lookups = append(p.lookups, p.lookups[0]) })
@@ -264,14 +264,14 @@ func hostileTables() []hostile {
 	long := reading()
 	long.Tables[tableKey] = append(long.Tables[tableKey], nonce)
 	return []hostile{
-		h("substituted table", func(w *solana.Reading) { w.Tables[tableKey] = []key{public(31), stranger} }, field, "where the unsigned form claims"),
-		h("table that cannot be read", func(w *solana.Reading) { w.Tables = nil }, field, "did not show it"),
-		h("table that is shorter", func(w *solana.Reading) { w.Tables[tableKey] = w.Tables[tableKey][:1] }, field, "asks for number 1"),
-		{"claims of no table", claims(), reading(), "lookup tables", "0 beside it"},
-		{"claims of a second table", claims(item(tableKey, wallet), item(public(33), wallet)), reading(), "lookup tables", "2 beside it"},
-		{"claims of another table", claims(item(public(33), wallet)), reading(), field, "speaks of"},
-		{"claims of more places", claims(item(tableKey, wallet, mint)), reading(), field, "speaks of 2 places"},
-		{"claimed address is another", claims(item(tableKey, stranger)), reading(), field, "where the unsigned form claims"},
+		h("substituted table", func(w *solana.Readings) { w.Tables[tableKey] = []key{public(31), stranger} }, field, "where the unsigned form encloses"),
+		h("table that cannot be read", func(w *solana.Readings) { w.Tables = nil }, field, "did not show it"),
+		h("table that is shorter", func(w *solana.Readings) { w.Tables[tableKey] = w.Tables[tableKey][:1] }, field, "asks for number 1"),
+		{"readings of no table", enclosed(), reading(), "lookup tables", "0 beside it"},
+		{"readings of a second table", enclosed(item(tableKey, wallet), item(public(33), wallet)), reading(), "lookup tables", "2 beside it"},
+		{"readings of another table", enclosed(item(public(33), wallet)), reading(), field, "speaks of"},
+		{"readings of more places", enclosed(item(tableKey, wallet, mint)), reading(), field, "speaks of 2 places"},
+		{"enclosed address is another", enclosed(item(tableKey, stranger)), reading(), field, "where the unsigned form encloses"},
 		row("place behind the table's end", tabled(200), field, "asks for number 200"),
 		row("program from a table", program, "instruction 1", "stand in the message itself"),
 		row("table twice", double, "lookup table", "stands twice"),

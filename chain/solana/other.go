@@ -73,7 +73,7 @@ func (d *decoder) associated(in instruction) (a action) {
 	cost := accountRent(m)
 	if !d.own(wallet) {
 		d.destination(wallet)
-		if f := d.fact(wallet); d.err == nil && f.Kind != Wallet && f.Kind != NonceAccount { // tokens for a mint, a token account or a program are lost
+		if f := d.reading(wallet); d.err == nil && f.Kind != Wallet && f.Kind != NonceAccount { // tokens for a mint, a token account or a program are lost
 			d.fail("%s: %s, which is %s, is no wallet", name, wallet, f)
 		}
 		a.effects = []effect.Effect{{Operation: effect.Transfer, Chain: d.Chain, Amount: new(big.Int).SetUint64(cost), Destination: wallet.String()}}

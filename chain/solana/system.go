@@ -107,7 +107,7 @@ func (d *decoder) transfer(in instruction) (a action) {
 		return a
 	}
 	d.destination(k[1])
-	if f := d.fact(k[1]); d.err == nil && f.Kind != Wallet && f.Kind != NonceAccount {
+	if f := d.reading(k[1]); d.err == nil && f.Kind != Wallet && f.Kind != NonceAccount {
 		d.fail("pays SOL to %s, which is %s: nobody may get it back", k[1], f)
 	}
 	a.effects = []effect.Effect{{Operation: effect.Transfer, Chain: d.Chain, Amount: new(big.Int).SetUint64(lamports), Destination: k[1].String()}}
@@ -198,7 +198,7 @@ func (d *decoder) advanceNonce(in instruction) (a action) {
 		return a
 	}
 	static := slices.Contains(d.message.keys, k[0])
-	switch f := d.fact(k[0]); {
+	switch f := d.reading(k[0]); {
 	case d.err != nil:
 	case d.at != 0:
 		d.fail("AdvanceNonceAccount: it serves as the first instruction alone")
@@ -221,7 +221,7 @@ func (d *decoder) withdrawNonce(in instruction) (a action) {
 		return a
 	}
 	lamports := binary.LittleEndian.Uint64(in.data[4:])
-	switch f := d.fact(k[0]); {
+	switch f := d.reading(k[0]); {
 	case d.err != nil:
 	case k[2] != recentBlockhashes || k[3] != rent:
 		d.fail("WithdrawNonceAccount: %s and %s are not the sysvars that it takes", k[2], k[3])

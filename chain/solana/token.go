@@ -72,7 +72,7 @@ func (d *decoder) token(program Key, in instruction, remembered bool) (a action)
 func (d *decoder) ownAccount(program, k, owner Key) Account {
 	f, made := d.payee[k]
 	if !made {
-		f = d.fact(k)
+		f = d.reading(k)
 	}
 	switch {
 	case d.err != nil:
@@ -86,7 +86,7 @@ func (d *decoder) ownAccount(program, k, owner Key) Account {
 
 // mint wants a mint whose tokens move as a plain transfer says.
 func (d *decoder) mint(program, k Key, decimals *uint8) Account {
-	m := d.fact(k)
+	m := d.reading(k)
 	switch {
 	case d.err != nil:
 		return m
@@ -170,7 +170,7 @@ func (d *decoder) payeeOf(program, mint, to Key, remembered bool) Key {
 		}
 		return made.Owner
 	}
-	f := d.fact(to)
+	f := d.reading(to)
 	switch {
 	case d.err != nil:
 		return Key{}
@@ -252,8 +252,6 @@ func (d *decoder) closeAccount(program Key, in instruction) (a action) {
 		return a
 	case !d.own(k[1]):
 		d.fail("CloseAccount: what lies in %s would go to %s, which is none of this vault's addresses", k[0], k[1])
-	case k[0] == k[1]:
-		d.fail("CloseAccount: %s cannot receive what lies in it", k[0])
 	}
 	delete(d.payee, k[0])
 	d.closed = append(d.closed, k[0])

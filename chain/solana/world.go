@@ -19,21 +19,21 @@ type World interface {
 	Recent(blockhash Key) bool
 }
 
-// A Reading is a World of values.
-type Reading struct {
+// Readings are a World of values.
+type Readings struct {
 	Accounts map[Key]Account
 	Tables   map[Key][]Key
 	Recents  map[Key]bool
 }
 
 // Account returns what was read of an account.
-func (r Reading) Account(address Key) (Account, bool) { a, ok := r.Accounts[address]; return a, ok }
+func (r Readings) Account(address Key) (Account, bool) { a, ok := r.Accounts[address]; return a, ok }
 
 // Table returns what was read of a lookup table.
-func (r Reading) Table(address Key) ([]Key, bool) { t, ok := r.Tables[address]; return t, ok }
+func (r Readings) Table(address Key) ([]Key, bool) { t, ok := r.Tables[address]; return t, ok }
 
 // Recent says whether the hash was read.
-func (r Reading) Recent(blockhash Key) bool { return r.Recents[blockhash] }
+func (r Readings) Recent(blockhash Key) bool { return r.Recents[blockhash] }
 
 // A Kind is what an account is.
 type Kind uint8
@@ -51,7 +51,7 @@ func (k Kind) String() string {
 	return [...]string{"a wallet", "a nonce account", "a mint", "a token account", "an account of another kind"}[k]
 }
 
-// An Account holds the facts of one account that decoding needs. Amounts are none of them: they change all the time.
+// An Account is what decoding needs to know of one account. Amounts are none of them: they change all the time.
 type Account struct {
 	Kind    Kind
 	Program Key // who owns it: SPLToken or Token2022 of Mint and TokenAccount, any of Other; zero else
@@ -68,7 +68,7 @@ type Account struct {
 	Authority, Nonce Key // NonceAccount
 }
 
-// String is the facts in words.
+// String is the account in words.
 func (a Account) String() string {
 	switch a.Kind {
 	case NonceAccount:
@@ -123,7 +123,7 @@ func (a Account) check() error {
 		return fmt.Errorf("%s is not owned by %s", a.Kind, a.Program)
 	}
 	if !a.equal(blank) {
-		return fmt.Errorf("%s has facts of another kind", a.Kind)
+		return fmt.Errorf("%s has fields of another kind", a.Kind)
 	}
 	return nil
 }
