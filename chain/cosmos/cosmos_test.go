@@ -340,14 +340,20 @@ func TestBuild(t *testing.T) {
 			t.Fatalf("%d: %v", i, lines)
 		}
 	}
-	for name, r := range map[string]cosmos.Request{"no key": {}, "no sends": {Key: key(), Gas: 1}, "no amount": {Key: key(), Gas: 1, Sends: []cosmos.Send{{to, []cosmos.Coin{{"uatom", nil}}}}}, "negative": {Key: key(), Gas: 1, Sends: []cosmos.Send{{to, []cosmos.Coin{{"uatom", big.NewInt(-1)}}}}}} {
+	if _, err := cosmos.Decode(good(t).bytes(), cosmos.Context{Network: hub}); err == nil {
+		t.Error("decoded without the vault's addresses")
+	}
+	if _, err := cosmos.Decode(make([]byte, cosmos.MaxLen+1), x); err == nil || !strings.Contains(err.Error(), "want 1 to") {
+		t.Errorf("oversized: %v", err)
+	}
+	for name, r := range map[string]cosmos.Request{"no fee's amount": {Key: key(), Gas: 1, Fee: &cosmos.Coin{Denom: "uatom"}, Sends: []cosmos.Send{{to, []cosmos.Coin{{"uatom", big.NewInt(1)}}}}}, "no key": {}, "no sends": {Key: key(), Gas: 1}, "no amount": {Key: key(), Gas: 1, Sends: []cosmos.Send{{to, []cosmos.Coin{{"uatom", nil}}}}}, "negative": {Key: key(), Gas: 1, Sends: []cosmos.Send{{to, []cosmos.Coin{{"uatom", big.NewInt(-1)}}}}}} {
 		if _, err := cosmos.Build(r, x); err == nil {
 			t.Errorf("%s: built", name)
 		}
 	}
 	for _, n := range []cosmos.Network{{}, {"eip155:1", "cosmos", "uatom"}, {"cosmos:" + strings.Repeat("x", 33), "cosmos", "uatom"}, {"cosmos:x", "Cosmos", "uatom"}, {"cosmos:x", "cosmos", ""}} {
-		if _, err := cosmos.Decode(good(t).bytes(), cosmos.Context{Network: n, Own: x.Own}); err == nil {
-			t.Errorf("network %v is known", n)
+		if _, err := cosmos.Decode(good(t).bytes(), cosmos.Context{Network: n, Own: x.Own}); err == nil || !strings.Contains(err.Error(), "want CAIP-2") {
+			t.Errorf("network %v is known: %v", n, err)
 		}
 	}
 }
@@ -380,7 +386,7 @@ func TestAssembleRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string][]byte{"empty": nil, "trailing": append(slices.Clone(signed.Raw), 0), "cut": signed.Raw[:len(signed.Raw)-1], "two signatures": append(slices.Clone(signed.Raw), field(3, sig.Bytes[:])...), "oversized": make([]byte, 1<<20)} {
+	for name, b := range map[string][]byte{"empty": nil, "trailing": append(slices.Clone(signed.Raw), 0), "cut": signed.Raw[:len(signed.Raw)-1], "two signatures": append(slices.Clone(signed.Raw), field(3, sig.Bytes[:])...), "oversized": make([]byte, 1<<20), "signature of 63 bytes": slices.Concat(signed.Raw[:len(signed.Raw)-66], field(3, sig.Bytes[:63]))} {
 		if _, err := tx.Published(b); err == nil {
 			t.Errorf("%s: read", name)
 		}

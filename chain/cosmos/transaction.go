@@ -134,16 +134,6 @@ func Build(r Request, c Context) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build Cosmos transaction: %w", err)
 	}
-	for _, s := range r.Sends {
-		for _, coin := range s.Coins {
-			if coin.Amount == nil {
-				return nil, fmt.Errorf("build Cosmos transaction: %s has no amount", coin.Denom)
-			}
-		}
-	}
-	if r.Fee != nil && r.Fee.Amount == nil {
-		return nil, fmt.Errorf("build Cosmos transaction: the fee has no amount")
-	}
 	t := &Transaction{request: r, body: r.encodeBody(from), auth: r.encodeAuth(), id: id}
 	unsigned := t.Unsigned()
 	if _, err := Decode(unsigned, c); err != nil {

@@ -323,6 +323,9 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+	if _, err := tron.Decode(make([]byte, tron.MaxLen+1), context()); err == nil || !strings.Contains(err.Error(), "want 1 to") {
+		t.Errorf("oversized: %v", err)
+	}
 	for _, c := range []string{"", "tron:", "eip155:1", "tron:0x2B6653DC", "tron:a b"} {
 		x := context()
 		x.Chain = c
@@ -400,7 +403,7 @@ func TestAssembleRefuses(t *testing.T) {
 	wrong.Recovery ^= 1
 	for name, all := range map[string][]effect.Signature{
 		"none": nil, "two": {good, good}, "high s": {high}, "another's": {sign(8, d[:])}, "of another message": {sign(7, make([]byte, 32))}, "another recovery id": {wrong},
-		"recovery id 2": {{Bytes: good.Bytes, Recovery: 2}}, "zeros": {{}}, "all ones": {{Bytes: [64]byte(bytes.Repeat([]byte{0xff}, 64))}},
+		"recovery id 2": {{Bytes: good.Bytes, Recovery: 2}}, "recovery id that wraps": {{Bytes: good.Bytes, Recovery: good.Recovery + 229}}, "zeros": {{}}, "all ones": {{Bytes: [64]byte(bytes.Repeat([]byte{0xff}, 64))}},
 	} {
 		if s, err := tx.Assemble(all); err == nil {
 			t.Errorf("%s: assembled %x", name, s.Raw)
