@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/internal/cputime"
 )
 
 // Decoding with digests, keys derived already: an ordinary transaction, and the most inputs that fit.
@@ -20,12 +21,19 @@ func BenchmarkDecode(b *testing.B) {
 	}
 	for name, packet := range map[string][]byte{"ordinary": honest(b, v), "largest": build(b, v, large)} {
 		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(packet)))
-			for b.Loop() {
+			var m cputime.Meter
+			one := func() {
 				if tx, err := bitcoin.Decode(packet, v); err != nil || len(tx.Uses()) == 0 {
 					b.Fatal(err)
 				}
 			}
+			for b.Loop() {
+				m.Run(one)
+			}
+			for m.Batches() < cputime.MinBatches {
+				m.Run(one)
+			}
+			b.ReportMetric(m.Best().Seconds()*1e3, "cpu-ms/decode")
 		})
 	}
 }

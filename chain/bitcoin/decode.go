@@ -3,6 +3,7 @@ package bitcoin
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
 )
@@ -32,7 +33,7 @@ func Decode(unsigned []byte, v Vault) (*Transaction, error) {
 	}
 	p, err := psbt.Parse(bytes.Clone(unsigned)) // what is decoded shares nothing with the caller's bytes
 	if err != nil {
-		return nil, refuse("packet", "%v", err)
+		return nil, refuse("packet", "%s", strings.TrimLeft(strings.TrimPrefix(err.Error(), "packet"), ": "))
 	}
 	if len(p.Global) > 0 {
 		return nil, refuse("packet", "has the global field 0x%x, and none but the transaction is taken", short(p.Global[0].Key))

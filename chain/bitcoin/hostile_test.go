@@ -327,7 +327,7 @@ func hostileWitnessV0(t *testing.T, v bitcoin.Vault) (table []hostile) {
 		{"derivation of another path", derivation(path(k.Fingerprint, 0, 5, 2)), "input 0", "holds key"},
 		{"derivation of another account", derivation(path(k.Fingerprint, 0, 6, 1)), "input 0", "holds key"},
 		{"derivation of another root", derivation(path([4]byte{1, 2, 3, 4}, 0, 5, 1)), "input 0", "fingerprint"},
-		{"derivation with a hardened step", derivation(path(k.Fingerprint, 1<<31, 5, 1)), "input 0", "hardened"},
+		{"derivation with a hardened step", derivation(path(k.Fingerprint, 1<<31, 5, 1)), "input 0", "path has the step"},
 		{"derivation of two steps", derivation(path(k.Fingerprint, 5, 1)), "input 0", "three steps"},
 		{"derivation of four steps", derivation(path(k.Fingerprint, 0, 5, 1, 0)), "input 0", "three steps"},
 		{"derivation empty", derivation(nil), "input 0", "three steps"},
@@ -406,7 +406,7 @@ func hostileTaproot(t *testing.T, v bitcoin.Vault) (table []hostile) {
 		}), "input 1", "leaves"},
 		{"Taproot derivation of another path", value(psbt.InTapPath, func(b []byte) []byte { b[13] ^= 1; return b }), "input 1", "holds key"},
 		{"Taproot derivation of another root", value(psbt.InTapPath, func(b []byte) []byte { b[1] ^= 1; return b }), "input 1", "fingerprint"},
-		{"Taproot derivation with a hardened step", value(psbt.InTapPath, func(b []byte) []byte { b[8] |= 0x80; return b }), "input 1", "hardened"},
+		{"Taproot derivation with a hardened step", value(psbt.InTapPath, func(b []byte) []byte { b[8] |= 0x80; return b }), "input 1", "path has the step"},
 		{"Taproot derivation of the recovery key", in(func(_ *psbt.Packet, m *psbt.Map) {
 			f := find(*m, psbt.InTapPath)
 			f.Key = append(key(psbt.InTapPath), schnorr.SerializePubKey(recoveryKey.PubKey())...)
@@ -464,7 +464,7 @@ func hostileChange(t *testing.T, v bitcoin.Vault) []hostile {
 		}), "output 1", "wrong change: script"},
 		{"wrong change: another path", value(1, psbt.OutDerivation, func(b []byte) []byte { b[12]++; return b }), "output 1", "wrong change: derivation"},
 		{"wrong change: another root", value(1, psbt.OutDerivation, func(b []byte) []byte { b[0]++; return b }), "output 1", "fingerprint"},
-		{"wrong change: a hardened path", value(1, psbt.OutDerivation, flipTop), "output 1", "hardened"},
+		{"wrong change: a hardened path", value(1, psbt.OutDerivation, flipTop), "output 1", "path has the step"},
 		{"wrong change: a path of two steps", value(1, psbt.OutDerivation, func(b []byte) []byte { return b[:12] }), "output 1", "three steps"},
 		{"wrong change: the thief's leaf", out(2, func(o *psbt.Out, m *psbt.Map) { o.Script = stolenScript; put(m, key(psbt.OutTree), tree(thief)) }), "output 2", "script tree"},
 		{"wrong change: the thief's leaf, the vault's in the packet", out(2, func(o *psbt.Out, _ *psbt.Map) { o.Script = stolenScript }), "output 2", "wrong change: script"},

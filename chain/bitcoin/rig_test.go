@@ -63,8 +63,13 @@ func privateOf(t testing.TB, suite string, path [3]uint32) *btcec.PrivateKey {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return shifted(suite, shift.Bytes())
+}
+
+// shifted is a root's private key and a shift together.
+func shifted(suite string, shift []byte) *btcec.PrivateKey {
 	var e btcec.ModNScalar
-	e.SetByteSlice(shift.Bytes())
+	e.SetByteSlice(shift)
 	e.Add(&roots[suite].Key)
 	return btcec.PrivKeyFromScalar(&e)
 }

@@ -99,8 +99,14 @@ func Build(v Vault, d Draft) (unsigned []byte, err error) {
 		t.tx.Outs = append(t.tx.Outs, psbt.Out{Amount: out.Amount, Script: out.script})
 	}
 	unsigned = t.Unsigned()
-	if _, err := Decode(unsigned, v); err != nil {
+	built, err := Decode(unsigned, v)
+	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
+	}
+	for i, in := range built.ins { // else whoever built on a wrong amount would pay another fee than they chose
+		if in.Amount != d.Ins[i].Amount {
+			return nil, fmt.Errorf("build Bitcoin transaction: input %d: the coin holds %d sat, the draft says %d", i, in.Amount, d.Ins[i].Amount)
+		}
 	}
 	return unsigned, nil
 }

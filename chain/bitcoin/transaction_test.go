@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/btcsuite/btcd/btcec/v2"
 	theirs "github.com/btcsuite/btcd/psbt/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
 	"github.com/ostraka/ostraka/chain/effect"
 )
 
@@ -52,6 +54,39 @@ func TestWholeWay(t *testing.T) {
 		if _, err := tx.Assemble(sigs[1:]); err == nil {
 			t.Error("a signature may be missing")
 		}
+	}
+}
+
+// Of s and q − s only the smaller is taken: the other verifies as mathematics, and makes other bytes that say the same.
+func TestHighS(t *testing.T) {
+	v := vault(t, true)
+	tx := decode(t, v, build(t, v, mixed(t, v)))
+	sigs := signatures(t, tx)
+	low, err := tx.Assemble(sigs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s btcec.ModNScalar
+	s.SetByteSlice(sigs[0].Bytes[32:])
+	high := s.Negate().Bytes()
+	copy(sigs[0].Bytes[32:], high[:])
+	if _, err := tx.Assemble(sigs); err == nil || !strings.Contains(err.Error(), "above q/2") {
+		t.Errorf("high s: %v", err)
+	}
+	der := func(s []byte) []byte {
+		if s[0] > 0x7f {
+			s = append([]byte{0}, s...)
+		}
+		return append([]byte{2, byte(len(s))}, s...)
+	}
+	body := append(der(bytes.Clone(sigs[0].Bytes[:32])), der(high[:])...)
+	published, err := psbt.ParseTx(bytes.Clone(low.Raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	published.Ins[0].Witness[0] = append(append([]byte{0x30, byte(len(body))}, body...), 1)
+	if _, _, err := tx.ParseSigned(published.Bytes()); err == nil || !strings.Contains(err.Error(), "above q/2") {
+		t.Errorf("published with high s: %v", err)
 	}
 }
 

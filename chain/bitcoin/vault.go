@@ -104,6 +104,9 @@ func (v Vault) own(p Spot) (o owned, err error) {
 			return o, fmt.Errorf("path has the step %d: %w", step, hd.ErrHardened)
 		}
 	}
+	if p.Suite != SuiteECDSA && p.Suite != SuiteBIP340 {
+		return o, fmt.Errorf("suite %.40q signs nothing on Bitcoin", p.Suite)
+	}
 	o.Spot = p
 	if o.key, err = v.Key(p.Suite, p.Path); err != nil {
 		return o, fmt.Errorf("the vault has no key at %s: %w", p, err)
@@ -112,13 +115,9 @@ func (v Vault) own(p Spot) (o owned, err error) {
 	if err != nil {
 		return o, fmt.Errorf("the vault's key at %s: %w", p, err)
 	}
-	switch p.Suite {
-	case SuiteECDSA:
+	if p.Suite == SuiteECDSA {
 		o.script, o.Plain = WitnessKeyHashScript(o.key.Public), false
 		return o, nil
-	case SuiteBIP340:
-	default:
-		return o, fmt.Errorf("suite %.40q signs nothing on Bitcoin", p.Suite)
 	}
 	var root *[32]byte
 	if o.Plain = p.Plain && v.Recovery != nil; v.Recovery != nil && !p.Plain {
