@@ -302,7 +302,11 @@ func (a *app) serve(ctx context.Context, conf *embed.Config) error {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fail(codeError, err, "stop what uses the port: perhaps this member runs already")
 		}
-		return fmt.Errorf("start member %q: %w", conf.Name, err)
+		err = fmt.Errorf("start member %q from %s: %w", conf.Name, conf.Dir, err)
+		if fresh {
+			return err
+		}
+		return fail(codeError, err, "if its flags are as they were, its folder is damaged: keep it, and put a new member in its place (`ostraka-store member remove`, `member add`, then `run --join` in an empty folder)")
 	}
 	ready := false
 	defer func() {

@@ -228,7 +228,7 @@ func TestMemberWhoseFilesRot(t *testing.T) {
 		what, file, text string
 		says             []string
 	}{
-		{"a bit of its log", "wal/*.wal", "", []string{"crc mismatch", "unexpected EOF", "wal:"}},
+		{"a bit of its log", "wal/*.wal", "", []string{"crc mismatch", "unexpected EOF", "wal:", "its folder is damaged"}},
 		{"a bit of a record", "snap/db", "a value that is easy to find", []string{"corrupt", "inconsisten", "mismatch"}},
 		{"the end of its records' file", "snap/db", "cut", []string{"database", "page", "corrupt", "panic", "unexpected fault address"}},
 	} {
