@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -55,6 +56,8 @@ func schnorrHolds(x, digest [32]byte, sig []byte) bool {
 // (BIP 341). As in CheckDigest, nothing is shared with what makes signatures.
 func CheckUse(u effect.Use, key group.Point, sig effect.Signature) error {
 	switch {
+	case u.Suite != suiteECDSA && sig.Recovery != 0:
+		return fmt.Errorf("signature for %s: a recovery id, which suite %s has not", u.Address, u.Suite)
 	case u.Suite == suiteEd25519:
 		if key.IsIdentity() || !ed25519.Verify(key.Bytes(), u.Message, sig.Bytes[:]) {
 			return fmt.Errorf("signature for %s: it does not verify", u.Address)
@@ -74,6 +77,19 @@ func CheckUse(u effect.Use, key group.Point, sig effect.Signature) error {
 	}
 	if err := CheckDigest(u.Suite, key, [32]byte(u.Message), sig.Bytes[:]); err != nil {
 		return fmt.Errorf("signature for %s: %w", u.Address, err)
+	}
+	return checkRecovery(u, key, sig)
+}
+
+// checkRecovery holds a recovery id to the key: the signature does not cover it, and whoever passes one on could change it.
+func checkRecovery(u effect.Use, key group.Point, sig effect.Signature) error {
+	if sig.Recovery > 3 {
+		return fmt.Errorf("signature for %s: recovery id %d is none", u.Address, sig.Recovery)
+	}
+	compact := append([]byte{27 + 4 + sig.Recovery}, sig.Bytes[:]...) // 4: of a compressed key
+	found, _, err := ecdsa.RecoverCompact(compact, u.Message)
+	if err != nil || !bytes.Equal(found.SerializeCompressed(), key.Bytes()) {
+		return fmt.Errorf("signature for %s: recovery id %d is not its own", u.Address, sig.Recovery)
 	}
 	return nil
 }

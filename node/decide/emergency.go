@@ -134,7 +134,7 @@ var errEndpoint = errors.New("this node's own endpoint does not say what a fee u
 
 // fill decodes what leaves.
 func (d *Desk) fill(ctx context.Context, doc charter.Document, f *file, e *emergency) error {
-	t, ok := f.payload.(*transfer)
+	t, ok := transferOf(f.payload)
 	if !ok {
 		return nil // a proof; and what is not decoded was denied before
 	}
@@ -219,7 +219,7 @@ func (e emergency) counted(ctx context.Context, now time.Time, vault statement.I
 // tookPlace makes the writer of a signed transaction's last state one that settles its nonce in the dockets, in the same transaction: what else was counted there is free again.
 // It takes place as this node's own endpoint says, and so deep that the chain keeps it.
 func (d *Desk) tookPlace(ctx context.Context, now time.Time, f *file, ev intent.Event, write writer) writer {
-	t, ok := f.payload.(*transfer)
+	t, ok := transferOf(f.payload)
 	if _, final := ev.(intent.BecameFinal); !ok || !final || d.cfg.SOS == nil {
 		return write
 	}

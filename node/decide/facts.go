@@ -67,7 +67,7 @@ func read(s statement.Statement, it intent.Intent, v ceremony.View) *decoded {
 		out.unclear = fmt.Sprintf("the sender's address: %v", err)
 		return out
 	}
-	if out.payload, err = decode(s, it, v, key, out.address); err != nil {
+	if out.payload, err = payloadOf(s, it, v, key, out.address); err != nil {
 		out.payload, out.unclear = nil, err.Error()
 		return out
 	}
@@ -132,17 +132,14 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 
 // state compares what is to be signed with the chain, as this node's own endpoint sees it.
 func (d *Desk) state(ctx context.Context, p payload, replaces bool) (checked bool, why string, err error) {
-	switch p := p.(type) {
-	case *transfer:
+	if t, ok := transferOf(p); ok {
 		if replaces {
-			return d.cfg.CheckReplacing(ctx, p.from, p.tx.Facts())
+			return d.cfg.CheckReplacing(ctx, t.from, t.tx.Facts())
 		}
-		return d.cfg.Check(ctx, p.from, p.tx.Facts())
-	case *proof:
-		switch {
-		case p.AsOf == nil:
-			return false, "", nil
-		case !chain.ReadsBlocks(p.Chain):
+		return d.cfg.Check(ctx, t.from, t.tx.Facts())
+	}
+	if p, ok := p.(*proof); ok && p.AsOf != nil {
+		if !chain.ReadsBlocks(p.Chain) {
 			return true, fmt.Sprintf("no node of this release reads blocks of chain %s, so nobody would have checked height %d: ask for the proof without a height", p.Chain, p.AsOf.Height), nil
 		}
 		return d.cfg.CheckBlock(ctx, p.Chain, *p.AsOf)

@@ -38,7 +38,7 @@ func (s slot) key() statement.ID {
 
 // outflow is what a file's transaction gives out, as far as this node can tell; ok is false if that is nothing.
 func (d *Desk) outflow(f *file) (at slot, o outflow, ok bool) {
-	t, onChain := f.payload.(*transfer)
+	t, onChain := transferOf(f.payload)
 	if !onChain {
 		return at, o, false
 	}
@@ -147,7 +147,7 @@ func (o outflow) before(p outflow) bool {
 
 // beside is what else has the nonce of a file's transaction may give out, and under which key its debit stands.
 func (d *Desk) beside(doc charter.Document, f *file) (key statement.ID, most map[string]int64) {
-	t, onChain := f.payload.(*transfer)
+	t, onChain := transferOf(f.payload)
 	if !onChain {
 		return f.stmt.ID(), nil
 	}

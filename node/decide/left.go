@@ -39,7 +39,7 @@ func (d *Desk) Moves() uint64 {
 }
 
 func (d *Desk) leftBy(doc charter.Document, f *file) (p sos.Past, ok bool) {
-	t, onChain := f.payload.(*transfer)
+	t, onChain := transferOf(f.payload)
 	ours := f.life.Verdict(d.cfg.Operator) == intent.Allow
 	if !onChain || f.gone || !ours && !f.life.Suffices() {
 		return p, false

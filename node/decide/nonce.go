@@ -96,7 +96,7 @@ func (f *file) claim(operator string) claim {
 	if f.met || l.Suffices() { // one operator's word alone keeps no nonce
 		c.allows = l.Count(intent.Allow)
 	}
-	if t, ok := f.payload.(*transfer); ok {
+	if t, ok := transferOf(f.payload); ok {
 		c.slot, c.decoded, c.does = t.slot(), true, t.tx
 	}
 	return c

@@ -20,6 +20,8 @@ import (
 type payload interface {
 	// facts are what it does, in the decoder's order, and the chain that it is valid on.
 	facts() (chain string, lines []intent.Fact)
+	// transfer is the transaction that it is; nil: it goes on no chain.
+	transfer() *transfer
 	// uses are the signatures that it needs, in order.
 	uses() []effect.Use
 	// finish turns all of them into what is published, and verifies it.
@@ -28,7 +30,18 @@ type payload interface {
 	check(raw []byte) (name [32]byte, err error)
 }
 
+// transferOf is the transaction that a payload is; ok is false of a proof, and of what is not decoded.
+func transferOf(p payload) (t *transfer, ok bool) {
+	if p != nil {
+		t = p.transfer()
+	}
+	return t, t != nil
+}
+
 var errNotDecoded = errors.New("this node has not decoded what is to be signed")
+
+// payloadOf is decode. Tests put another in its place, whose payloads need several signatures: no chain of this release does yet.
+var payloadOf = decode
 
 // decode makes the payload of an intent whose key at its path is known.
 func decode(s statement.Statement, it intent.Intent, v ceremony.View, key group.Point, address string) (payload, error) {
@@ -69,6 +82,8 @@ func (t *transfer) facts() (string, []intent.Fact) {
 	}
 	return "eip155:" + strconv.FormatUint(f.ChainID, 10), lines
 }
+
+func (t *transfer) transfer() *transfer { return t }
 
 func (t *transfer) uses() []effect.Use {
 	d := t.tx.Digest()
@@ -124,6 +139,8 @@ func newProof(s statement.Statement, v ceremony.View, key group.Point) (*proof, 
 func (p *proof) facts() (string, []intent.Fact) {
 	return p.Chain, p.Facts()
 }
+
+func (p *proof) transfer() *transfer { return nil }
 
 func (p *proof) uses() []effect.Use {
 	return []effect.Use{{Suite: p.Suite, Path: p.Path, Address: p.Address, Message: p.digest}}

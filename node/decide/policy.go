@@ -238,10 +238,10 @@ func (d *Desk) question(now time.Time, f *file, v ceremony.View, r intent.Ruling
 
 // flowsOf is what a payload does.
 func flowsOf(doc charter.Document, p payload) ([]policy.Flow, error) {
-	switch p := p.(type) {
-	case *transfer:
-		return policy.FlowsOfEVM(doc, p.tx.Facts())
-	case *proof:
+	if t, ok := transferOf(p); ok {
+		return policy.FlowsOfEVM(doc, t.tx.Facts())
+	}
+	if p, ok := p.(*proof); ok {
 		return []policy.Flow{{Operation: policy.Proof, Destination: p.Address}}, nil
 	}
 	return nil, errNotDecoded

@@ -149,7 +149,7 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		f.mu.Lock()
 		switch s := f.life.State(); s {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
-			if t, ok := f.payload.(*transfer); ok && f.raw != nil {
+			if t, ok := transferOf(f.payload); ok && f.raw != nil {
 				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, t.from, t.tx.Facts().Nonce, f.raw, f.life.Hash(), s})
 			}
 		}
