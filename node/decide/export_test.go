@@ -23,13 +23,29 @@ const memoSeveral = "signatures needed: "
 func init() {
 	payloadOf = func(s statement.Statement, it intent.Intent, v ceremony.View, key group.Point, address string) (payload, error) {
 		p, err := decode(s, it, v, key, address)
-		text, is := strings.CutPrefix(it.Memo, memoSeveral)
-		if err != nil || !is {
-			return p, err
+		if n := needed(it); err == nil && n > 1 {
+			p = &several{p, v, n}
 		}
-		n, err := strconv.Atoi(text)
-		return &several{p, v, n}, err
+		return p, err
 	}
+}
+
+func needed(it intent.Intent) int {
+	text, _ := strings.CutPrefix(it.Memo, memoSeveral)
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 1
+	}
+	return n
+}
+
+// Digests are all that such an intent has signed; the first is the chain's own.
+func Digests(it intent.Intent, first [32]byte) [][32]byte {
+	all := [][32]byte{first}
+	for i := 1; i < needed(it); i++ {
+		all = append(all, sha256.Sum256(fmt.Appendf(nil, "%x, signature %d", first, i)))
+	}
+	return all
 }
 
 // several is a payload as one of Bitcoin is: signatures by keys at several paths, each over a digest of its own that follows from all of it. The first is the chain's own.
@@ -41,9 +57,8 @@ type several struct {
 
 func (p *several) uses() (all []effect.Use) {
 	all = p.payload.uses()
-	for i := 1; i < p.n; i++ {
-		d := sha256.Sum256(fmt.Appendf(nil, "%x, signature %d", all[0].Message, i))
-		all = append(all, effect.Use{Suite: all[0].Suite, Path: [3]uint32{0, 0, uint32(i)}, Address: fmt.Sprint("number ", i), Message: d[:]})
+	for i, d := range Digests(intent.Intent{Memo: Several(p.n)}, [32]byte(all[0].Message))[1:] {
+		all = append(all, effect.Use{Suite: all[0].Suite, Path: [3]uint32{0, 0, uint32(i + 1)}, Address: fmt.Sprint("number ", i+1), Message: d[:]})
 	}
 	return all
 }
