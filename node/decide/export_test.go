@@ -78,3 +78,9 @@ func (p *several) finish(sigs []effect.Signature) ([]byte, error) {
 	}
 	return p.payload.finish(sigs[:1])
 }
+
+// ReadPart reads one of several signatures, and writes it.
+func ReadPart(raw []byte) ([]byte, error) {
+	sig, err := decodePart(raw)
+	return encodePart(sig), err
+}

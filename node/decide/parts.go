@@ -186,7 +186,7 @@ func (d *Desk) takePart(now time.Time, id, place, raw []byte, write writer) erro
 // readPart reads a signature and its place, and verifies it.
 func (d *Desk) readPart(f *file, v ceremony.View, place, raw []byte) (i int, sig effect.Signature, err error) {
 	uses := f.payload.uses()
-	if len(place) != 2 || int(binary.BigEndian.Uint16(place)) >= len(uses) || len(uses) == 1 {
+	if len(place) != 2 || int(binary.BigEndian.Uint16(place)) >= len(uses) {
 		return 0, sig, fmt.Errorf("intent %s: a signature's place is %x, and it needs %d", f.stmt.ID().Short(), place, len(uses))
 	}
 	i = int(binary.BigEndian.Uint16(place))
