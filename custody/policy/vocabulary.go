@@ -8,6 +8,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/schema"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -15,30 +16,28 @@ import (
 const None = "none"
 
 // An Operation is what an effect does: Cedar's action.
-type Operation string
+type Operation = effect.Operation
 
 // The operations. Those of Move move value that the node understood; a rule that means any other must name it.
 const (
-	Transfer     Operation = "transfer"      // of the chain's own asset
-	Token        Operation = "token"         // transfer of a token
-	Fee          Operation = "fee"           // at most, to whoever makes the block
-	Allowance    Operation = "allowance"     // lets another take tokens, up to an amount
-	Unlimited    Operation = "unlimited"     // as Allowance, without a bound that means one
-	Call         Operation = "call"          // of a contract, with data that the node does not understand
-	DelegateCall Operation = "delegate-call" // another's code runs as the account
-	Authorise    Operation = "authorise"     // EIP-7702: the account becomes code
-	Create       Operation = "create"        // of a contract
-	Message      Operation = "message"       // signed text or typed data
-	Proof        Operation = "proof"         // of control of an address
-	Opaque       Operation = "opaque"        // bytes that the node does not understand
+	Transfer     = effect.Transfer
+	Token        = effect.Token
+	Fee          = effect.Fee
+	Allowance    = effect.Allowance
+	Unlimited    = effect.Unlimited
+	Call         = effect.Call
+	DelegateCall = effect.DelegateCall
+	Authorise    = effect.Authorise
+	Create       = effect.Create
+	Message      = effect.Message
+	Proof        = effect.Proof
+	Opaque       = effect.Opaque
 )
 
 // Move is the group of operations that move value and nothing else.
 const Move = "move"
 
 var operations = []Operation{Transfer, Token, Fee, Allowance, Unlimited, Call, DelegateCall, Authorise, Create, Message, Proof, Opaque}
-
-func (o Operation) moves() bool { return o == Transfer || o == Token }
 
 // Purposes and tiers, as the statements have them.
 var (
@@ -95,7 +94,7 @@ func (v Vocabulary) Schema() string {
 	fmt.Fprintf(&b, "action %q;\n", Move)
 	for _, o := range operations {
 		in := ""
-		if o.moves() {
+		if o.Moves() {
 			in = fmt.Sprintf(" in [%q]", Move)
 		}
 		fmt.Fprintf(&b, "action %q%s appliesTo { principal: Person, resource: Vault, context: Facts };\n", string(o), in)
