@@ -276,7 +276,7 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 	}
 	to := n.listening(note.Kind, n.audience(note.Kind))
 	to = slices.DeleteFunc(to, func(p engine.PartyID) bool { return p == from })
-	wrote := false
+	wrote, unwritten := false, error(nil)
 	write := func(e journal.Entry) error {
 		if wrote {
 			return errors.New("a note's entry is written once")
@@ -284,6 +284,7 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 		e.Add(n.Outbox.Rows(now, note, to))
 		failpoint.Hit("note-before-take")
 		if err := n.Journal.Write(ctx, e); err != nil {
+			unwritten = err
 			return err
 		}
 		failpoint.Hit("note-after-take")
@@ -313,8 +314,8 @@ func (n *Node) take(ctx context.Context, now time.Time, from engine.PartyID, not
 		return outbox.Later, err // something else changed meanwhile: look again
 	case errors.Is(err, outbox.ErrLater):
 		return outbox.Later, err
-	case errors.Is(err, journal.ErrUnlogged), errors.Is(err, store.ErrUnknown), errors.Is(err, store.ErrFull), errors.Is(err, store.ErrClosed):
-		return 0, err
+	case ctx.Err() != nil, store.Troubled(err), errors.Is(err, journal.ErrUnlogged), unwritten != nil && !errors.Is(unwritten, store.ErrInvalid):
+		return 0, err // a refusal would make the sender let go of the note for good
 	}
 	return outbox.Refused, err
 }

@@ -84,6 +84,8 @@ const (
 	CrashBefore      // the node dies, nothing is written
 	CrashAfter       // the batch is durable, and the node dies before it acts on it
 	Unknown          // the batch is durable, and the store says that it does not know
+	Stopped          // nothing is written: the node is about to stop
+	Fenced           // nothing is written: another replica owns the store
 )
 
 // World is a circle of nodes.
@@ -432,6 +434,12 @@ func (g guarded) Commit(ctx context.Context, b store.Batch) (uint64, error) {
 	}
 	if fate == CrashBefore {
 		panic(crash{g.h, g.life})
+	}
+	switch fate {
+	case Stopped:
+		return 0, context.Canceled
+	case Fenced:
+		return 0, store.ErrFenced
 	}
 	rev, err := g.disk.Commit(ctx, b)
 	if err == nil {

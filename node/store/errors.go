@@ -1,8 +1,10 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 var (
@@ -18,6 +20,17 @@ var (
 	ErrForeign  = errors.New("it was not written by this node: somebody else writes to the store, or this is another node's; stop the node, keep the store as it is, close that way in, and put an intact copy back or restore from an export")
 	ErrFenced   = errors.New("another replica owns the store now: nothing was written") // and the store is closed for good
 )
+
+// Troubled says that an error tells of the store, or of a caller who goes away, and nothing of what was to be read or written: another try may end otherwise.
+func Troubled(err error) bool {
+	var t interface{ Troubled() bool }
+	if errors.As(err, &t) && t.Troubled() {
+		return true
+	}
+	return slices.ContainsFunc([]error{
+		ErrUnknown, ErrFull, ErrClosed, ErrCorrupt, ErrFenced, ErrForeign, ErrVersion, ErrLocked, context.Canceled, context.DeadlineExceeded,
+	}, func(one error) bool { return errors.Is(err, one) })
+}
 
 // A ConflictError names the first condition that did not hold. Nothing was written.
 // errors.Is(err, ErrConflict) holds.

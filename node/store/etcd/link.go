@@ -173,6 +173,9 @@ func (e *memberError) text() string {
 
 func (e *memberError) Unwrap() error { return e.err }
 
+// Troubled says that it tells of the cluster alone (store.Troubled).
+func (e *memberError) Troubled() bool { return true }
+
 // isFinal says that a call was refused for a reason that another try, or another member, would give as well.
 func isFinal(err error) bool {
 	switch codeOf(err) {
