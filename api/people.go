@@ -337,6 +337,9 @@ func (p *people) Quote(ctx context.Context, r *connect.Request[pb.QuoteRequest])
 		return nil, fail(errors.Join(err1, err2, errors.New("from, to and amount are needed")))
 	}
 	req := evm.Request{To: to, Amount: amount}
+	if len(r.Msg.Data) > 0 {
+		req.Data = r.Msg.Data
+	}
 	if r.Msg.Token != "" {
 		token, err := evm.ParseAddress(r.Msg.Token)
 		if err != nil {

@@ -31,7 +31,8 @@ type Case struct {
 	Root      Root             // whose key is asked for
 	Facts     []intent.Fact    // what this program decoded
 	Unclear   string           // why it could not be decoded; then Facts are empty
-	Tx        *evm.Transaction // of a transaction that was decoded
+	Payload   *evm.Payload     // what is to be signed on an EVM chain, as the book of its charter reads it
+	Tx        *evm.Transaction // of it, where it is a transaction
 	Proof     *Proof           // of a proof
 	Votes     []Ballot         // ascending by person
 	Decisions []Decision       // ascending by operator
@@ -66,13 +67,13 @@ type Proof struct {
 
 // Signed is what was signed, verified here.
 type Signed struct {
-	Hash string      // of the signed transaction; id of a proof's statement
-	Raw  []byte      // the signed transaction; a proof's signature
-	Tx   *evm.Signed // nil for a proof
+	Hash string      // of the signed transaction; a message's digest; id of a proof's statement
+	Raw  []byte      // the signed transaction; the signature of a message or proof
+	Tx   *evm.Signed // of a transaction
 }
 
 // Decoded says whether this program understood what is to be signed.
-func (c *Case) Decoded() bool { return c.Tx != nil || c.Proof != nil }
+func (c *Case) Decoded() bool { return c.Payload != nil || c.Proof != nil }
 
 // ID is the intent's id.
 func (c *Case) ID() statement.ID { return c.Statement.ID() }
@@ -255,16 +256,15 @@ func (c *Case) readSigned(raw []byte) (*Signed, error) {
 		err := chain.CheckProof(c.Proof.Suite, c.Proof.Chain, c.Proof.Key, c.Proof.Statement.Bytes(), raw)
 		return &Signed{Hash: "0x" + c.Proof.Statement.ID().String(), Raw: raw}, err
 	}
-	signed, err := evm.ParseSigned(raw)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("signed transaction: %w", err)
-	case signed.Transaction.Digest() != c.Tx.Digest():
-		return nil, errors.New("the signed transaction is not the intent's")
-	case signed.From.String() != c.Intent.Address:
-		return nil, fmt.Errorf("it is signed by %s, not by %s", signed.From, c.Intent.Address)
+	done, err := c.Payload.ParseSigned(raw)
+	if err != nil {
+		return nil, fmt.Errorf("what is signed is not the intent's, by %s: %w", c.Intent.Address, err)
 	}
-	return &Signed{signed.Hash.String(), raw, signed}, nil
+	out := &Signed{Hash: done.ID.String(), Raw: raw}
+	if c.Tx != nil {
+		out.Tx, err = evm.ParseAny(raw)
+	}
+	return out, err
 }
 
 // MergeCases puts the copies of one intent together and raises alarms where they contradict.

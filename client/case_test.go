@@ -237,7 +237,7 @@ func TestCaseRefusesLies(t *testing.T) {
 		"decision elsewhere": {func(m *v1.Intent) {
 			m.Decisions = []*v1.Decision{w.decision("bolt", func(d *intent.Decision) { d.Intent = other.vault.ID })}
 		}, "another intent"},
-		"signed garbage": {func(m *v1.Intent) { m.Raw = raw[:len(raw)-1] }, "signed transaction"},
+		"signed garbage": {func(m *v1.Intent) { m.Raw = raw[:len(raw)-1] }, "is not the intent's"},
 		"other transaction": {func(m *v1.Intent) {
 			x := newWorld(t)
 			nonce := uint64(7)

@@ -8,6 +8,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -16,7 +17,7 @@ import (
 // decode reads what is to be signed as every node does, and checks key, chain and sender.
 func (c *Case) decode() {
 	if err := c.decodePayload(); err != nil {
-		c.Unclear, c.Facts, c.Tx, c.Proof = err.Error(), nil, nil, nil
+		c.Unclear, c.Facts, c.Payload, c.Tx, c.Proof = err.Error(), nil, nil, nil, nil
 	}
 }
 
@@ -38,21 +39,44 @@ func (c *Case) decodePayload() error {
 	if it.Purpose == intent.PurposeProof {
 		return c.decodeProof(key)
 	}
-	tx, err := evm.DecodeCall(it.Transaction, policy.Named(c.Vault.Vault))
+	at, err := contextOf(c.Charter().Document, c.Vault.Vault, it)
 	if err != nil {
 		return err
 	}
-	f := tx.Facts()
-	if on := "eip155:" + strconv.FormatUint(f.ChainID, 10); on != it.Chain {
+	p, err := understood(at, it)
+	if err != nil {
+		return err
+	}
+	if on := "eip155:" + strconv.FormatUint(p.ChainID(), 10); on != it.Chain {
 		return fmt.Errorf("it names chain %s, and its transaction is valid on %s", it.Chain, on)
 	}
-	c.Tx, c.Facts = tx, factsOf(f)
+	c.Payload, c.Tx, c.Facts = p, p.Transaction(), factsOf(p)
 	return c.compareWords()
 }
 
+// contextOf is in what every node reads what an intent asks for: the book of the charter that it names, and the calls that its vault's plan names.
+func contextOf(d charter.Document, v charter.Vault, it intent.Intent) (at evm.Context, err error) {
+	at.Named = policy.Named(v)
+	if at.Account.Address, err = evm.ParseAddress(it.Address); err != nil {
+		return at, fmt.Errorf("transactions of chain %s are not read by this release: %w", it.Chain, err)
+	}
+	at.Account.Path = it.Path
+	at.Allowed, err = policy.BookOf(d)
+	return at, err
+}
+
+// understood reads a transaction or a message as every node does.
+func understood(at evm.Context, it intent.Intent) (*evm.Payload, error) {
+	p, err := policy.ReadEVM(it.Transaction, at)
+	if err == nil && (p.Transaction() == nil) != (it.Purpose == intent.PurposeMessage) {
+		return nil, fmt.Errorf("it is %s, and the intent's purpose is %s", p.Operation(), it.Purpose)
+	}
+	return p, err
+}
+
 // factsOf are a transaction's facts as every node decodes them.
-func factsOf(f evm.Facts) (out []intent.Fact) {
-	for _, l := range f.Lines() {
+func factsOf(p *evm.Payload) (out []intent.Fact) {
+	for _, l := range p.Lines() {
 		out = append(out, intent.Fact(l))
 	}
 	return out

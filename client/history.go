@@ -79,8 +79,7 @@ func (c *Case) Past(now time.Time) review.Past {
 	}
 	switch {
 	case c.Tx != nil:
-		f := c.Tx.Facts()
-		p.Does = &f
+		p.Does = c.Payload.Effects()
 	case c.Proof != nil:
 		p.Proof = c.Proof.Address
 	}
@@ -156,7 +155,7 @@ func (c *Case) Review(all []*Case, now time.Time) (r Review, err error) {
 func (c *Case) flows(d charter.Document) ([]policy.Flow, error) {
 	switch {
 	case c.Tx != nil:
-		return policy.FlowsOfEVM(d, c.Tx.Facts())
+		return policy.FlowsOf(d, c.Payload.Effects())
 	case c.Proof != nil:
 		return []policy.Flow{{Operation: policy.Proof, Destination: c.Proof.Address}}, nil
 	}
@@ -171,7 +170,7 @@ func (c *Case) book(d charter.Document, all []*Case) (l *ledger.Ledger, n int) {
 		if !ok || o.Vault.ID != c.Vault.ID || o.ID() == c.ID() {
 			continue
 		}
-		if l.Put(ledger.Debit{Intent: o.ID(), Lines: review.Lines(d, o.Tx.Facts()), Open: open, At: at}) == nil {
+		if l.Put(ledger.Debit{Intent: o.ID(), Lines: review.Lines(d, o.Payload.Effects()), Open: open, At: at}) == nil {
 			n++
 		}
 	}

@@ -123,7 +123,7 @@ func TestCaseRefusesForeignProofSignatures(t *testing.T) {
 	w = newWorld(t)
 	m := w.shown()
 	m.Raw = good
-	if _, err := ReadCase("acme", []Vault{w.vault}, m); Classify(err) != Unverified || !strings.Contains(err.Error(), "signed transaction") {
+	if _, err := ReadCase("acme", []Vault{w.vault}, m); Classify(err) != Unverified || !strings.Contains(err.Error(), "is not the intent's") {
 		t.Errorf("a proof as transaction: %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/hd"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -25,6 +26,7 @@ type Transfer struct {
 	To     evm.Address
 	Token  *evm.Address // nil: the chain's own coin
 	Amount *big.Int     // smallest unit
+	Data   []byte       // of a call of To, with Amount of the chain's own coin along; nil: a transfer
 	Legacy bool
 	Nonce  *uint64
 	Gas    *uint64
@@ -49,8 +51,8 @@ const apart = 4
 
 // Quote asks every node, needs two answers, and compares them. Of gas and fees it takes the
 // larger.
-func (c *Circle) Quote(ctx context.Context, chain string, from, to evm.Address, amount *big.Int, token *evm.Address) (Quote, error) {
-	req := &v1.QuoteRequest{Chain: chain, From: from.String(), To: to.String(), Amount: amount.String()}
+func (c *Circle) Quote(ctx context.Context, chain string, from, to evm.Address, amount *big.Int, token *evm.Address, data []byte) (Quote, error) {
+	req := &v1.QuoteRequest{Chain: chain, From: from.String(), To: to.String(), Amount: amount.String(), Data: data}
 	if token != nil {
 		req.Token = token.String()
 	}
@@ -122,7 +124,7 @@ func readQuote(node string, m *v1.QuoteResponse) (Quote, error) {
 
 // complete asks the nodes for the numbers that the person left open.
 func (c *Circle) complete(ctx context.Context, t Transfer, from evm.Address) (evm.Request, error) {
-	r := evm.Request{Token: t.Token, To: t.To, Amount: t.Amount, FeeCap: t.FeeCap, TipCap: t.TipCap}
+	r := evm.Request{Token: t.Token, To: t.To, Amount: t.Amount, Data: t.Data, FeeCap: t.FeeCap, TipCap: t.TipCap}
 	if t.Legacy {
 		r.Kind = evm.Legacy
 	}
@@ -135,7 +137,7 @@ func (c *Circle) complete(ctx context.Context, t Transfer, from evm.Address) (ev
 		r.Nonce, r.Gas = *t.Nonce, *t.Gas
 		return r, nil
 	}
-	q, err := c.Quote(ctx, t.Chain, from, t.To, t.Amount, t.Token)
+	q, err := c.Quote(ctx, t.Chain, from, t.To, t.Amount, t.Token, t.Data)
 	if err != nil {
 		return r, err
 	}
@@ -179,15 +181,67 @@ func (c *Circle) Prepare(ctx context.Context, t Transfer) (statement.Statement, 
 		return statement.Statement{}, err
 	}
 	a.Purpose = intent.PurposeTransaction
-	if a.Transaction, err = evm.Build(r); err != nil {
-		return statement.Statement{}, err
+	if t.Data == nil {
+		a.Transaction, err = evm.Build(r)
+	} else {
+		a.Transaction, err = t.Sender.call(a, r)
 	}
-	tx, err := evm.Decode(a.Transaction)
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	a.Facts = intent.Written(factsOf(tx.Facts())) // of the bytes, not of what was asked for
+	return t.Sender.written(a)
+}
+
+// call builds a call that the charter names.
+func (s Sender) call(a intent.Intent, r evm.Request) ([]byte, error) {
+	at, err := s.context(a)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := evm.BuildIn(evm.Draft{Kind: r.Kind, ChainID: r.ChainID, Nonce: r.Nonce, Gas: r.Gas, FeeCap: r.FeeCap, TipCap: r.TipCap, To: r.To, Value: r.Amount, Data: r.Data}, at)
+	if err != nil {
+		return nil, &RefusedError{fmt.Sprintf("no node would sign it: %v", err)}
+	}
+	return raw, nil
+}
+
+// PrepareMessage makes the statement of an intent that asks for a signature over typed data (EIP-712), as wallets have it.
+func (c *Circle) PrepareMessage(s Sender, document []byte, memo string, life time.Duration) (statement.Statement, error) {
+	a, err := c.ask(s, memo, life)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	a.Purpose = intent.PurposeMessage
+	if a.Transaction, err = evm.CanonicalDocument(document); err != nil {
+		return statement.Statement{}, err
+	}
+	return s.written(a)
+}
+
+// written makes the statement of an intent whose transaction is there: what it says in words is of the bytes, not of what was asked for.
+func (s Sender) written(a intent.Intent) (statement.Statement, error) {
+	at, err := s.context(a)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	p, err := understood(at, a)
+	if err != nil {
+		return statement.Statement{}, &RefusedError{fmt.Sprintf("no node would sign it: %v", err)}
+	}
+	a.Facts = intent.Written(factsOf(p))
 	return a.Statement(NewSalt())
+}
+
+// context is in what the nodes read an intent.
+func (s Sender) context(a intent.Intent) (evm.Context, error) {
+	x, ok := charter.Charter{}, s.Vault.rules != nil
+	if ok {
+		x, ok = s.Vault.rules.History.Version(a.Charter)
+	}
+	if !ok {
+		return evm.Context{}, fmt.Errorf("charter %s, which the intent would name, is not shown", a.Charter.Short())
+	}
+	return contextOf(x.Document, s.Vault.Vault, a)
 }
 
 // A Sender is an address whose key is to sign.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/intent"
-	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -66,12 +65,7 @@ func (c *Circle) PrepareCall(s Sender, name string, r evm.CallRequest, life time
 		if a.Transaction, err = evm.BuildCall(r); err != nil {
 			return statement.Statement{}, err
 		}
-		tx, err := evm.DecodeCall(a.Transaction, policy.Named(s.Vault.Vault))
-		if err != nil {
-			return statement.Statement{}, err
-		}
-		a.Facts = intent.Written(factsOf(tx.Facts()))
-		return a.Statement(NewSalt())
+		return s.written(a)
 	}
 	return statement.Statement{}, errors.Join(&RefusedError{fmt.Sprintf("the plan of vault %s names no call %q", s.Vault.Name, name)})
 }
@@ -107,7 +101,7 @@ func Bump(old evm.Facts, feeCap, tipCap, balance *big.Int) (evm.Request, error) 
 	if need := new(big.Int).Add(fee, old.Amount); old.Token == nil && balance.Cmp(need) < 0 {
 		r.Amount = new(big.Int).Sub(old.Amount, new(big.Int).Sub(fee, old.MaxFee))
 	}
-	if old.Operation == evm.ContractCall || r.Amount.Sign() <= 0 {
+	if len(old.Calldata) > 0 || r.Amount.Sign() <= 0 {
 		return r, fmt.Errorf("%w: nothing would be left to send", evm.ErrNoReplacement)
 	}
 	return r, nil

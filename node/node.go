@@ -28,7 +28,6 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
-	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -213,9 +212,9 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Ended: n.Keeper.Ended, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
 		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, There: n.there, Unvetted: n.Unvetted, Demands: func() bool { return n.Vet != nil && n.Vet.Demands() }, Explain: n.Explain, Check: cfg.Check, CheckReplacing: cfg.CheckReplacing, CheckBlock: cfg.CheckBlock,
-		Roster:     func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
-		Charter:    func() (charter.Charter, bool) { return n.Charters.Document() },
-		Policy:     n.policy,
+		Roster:  func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
+		Charter: func() (charter.Charter, bool) { return n.Charters.Document() },
+		Policy:  n.policy, Book: n.book,
 		TermsUnder: func(v charter.Vault, id statement.ID) (charter.Vault, bool) { return n.Charters.TermsUnder(v, id) },
 		TermsThen: func(v charter.Vault, id statement.ID, at time.Time) (charter.Vault, bool) {
 			return n.Charters.TermsThen(v, id, at)
@@ -399,15 +398,6 @@ func (n *Node) committee(vault statement.ID) (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// policy reads the rules of a version of the charter.
-func (n *Node) policy(id statement.ID) (*policy.Policy, error) {
-	x, ok := n.Charters.Version(id)
-	if !ok {
-		return nil, fmt.Errorf("charter %s is not in force here", id.Short())
-	}
-	return policy.Of(x.Document)
 }
 
 // Self is this node's party id.

@@ -131,6 +131,10 @@ func raw(t *testing.T, change func(*evm.Request)) []byte {
 func TestProposalsDenied(t *testing.T) {
 	t.Parallel()
 	base := prepare(t, 2, 2)
+	base.Change = func(d *charter.Document) { // a chain that the charter names, and no vault signs for
+		d.Assets = append(d.Assets, charter.Asset{Name: "other", Chain: "eip155:5", Decimals: 18, Unit: 15})
+	}
+	base.Enact()
 	for name, c := range map[string]struct {
 		change func(*intent.Intent)
 		check  string // what the nodes' endpoints find
@@ -139,6 +143,7 @@ func TestProposalsDenied(t *testing.T) {
 	}{
 		"other key":      {change: func(it *intent.Intent) { it.Key[0] ^= 1 }, rule: intent.RuleKey, reason: "this node holds"},
 		"other chain id": {change: func(it *intent.Intent) { it.Transaction = raw(t, func(r *evm.Request) { r.ChainID = 5 }) }, rule: intent.RuleChain, reason: "valid on eip155:5"},
+		"unknown chain":  {change: func(it *intent.Intent) { it.Transaction = raw(t, func(r *evm.Request) { r.ChainID = 7 }) }, rule: intent.RuleDecoded, reason: "7 is not in the book; the book is what the charter names"},
 		"unlisted chain": {change: func(it *intent.Intent) {
 			it.Chain, it.Transaction = "eip155:5", raw(t, func(r *evm.Request) { r.ChainID = 5 })
 		}, rule: intent.RuleChain, reason: "signs for [eip155:1]"},

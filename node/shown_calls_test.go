@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/custody/intent"
 )
 
 // Payloads that other encoders make, and no node understands. The words beside each say that a dollar is paid.
@@ -107,7 +108,12 @@ func typed(kind byte, f []any) []byte { return append([]byte{kind}, encoded(f)..
 // calls are lies of one class: the token's contract is called with other data than a transfer's.
 func calls(class string, named map[string][]byte) (out []lie) {
 	for name, data := range named {
-		out = append(out, otherThing(class, name, asks(usdc, 0, data)))
+		l := otherThing(class, name, asks(usdc, 0, data))
+		// These are understood of a token that the charter names: the words beside them say something else.
+		if slices.Contains([]string{"decreaseAllowance(address,uint256)", "approve", "approve, half of all", "approve, one dollar", "approve, nothing", "increaseAllowance"}, name) {
+			l.rule = intent.RuleShown
+		}
+		out = append(out, l)
 	}
 	return out
 }
@@ -188,7 +194,7 @@ func approvals() []lie {
 		"setOperator": call("setOperator(address,bool)", thief, true), "approve and a transfer behind it": append(call("approve(address,uint256)", thief, unlimited), dollar()...), "a transfer and approve behind it": append(dollar(), call("approve(address,uint256)", thief, unlimited)...),
 		"transferFrom": call("transferFrom(address,address,uint256)", payee, thief, unlimited),
 	}
-	return append(calls("unlimited approve", named), otherThing("unlimited approve", "legacy", encoded([]any{uint(0), big.NewInt(30e9), uint(65000), usdc[:], uint(0), call("approve(address,uint256)", thief, unlimited), uint(1), uint(0), uint(0)})))
+	return append(calls("unlimited approve", named), otherThing("unlimited approve", "legacy", encoded([]any{uint(0), big.NewInt(30e9), uint(65000), usdc[:], uint(0), call("approve(address,uint256)", thief, unlimited), uint(1), uint(0), uint(0)})).by(intent.RuleShown))
 }
 
 func permits() []lie {

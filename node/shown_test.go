@@ -31,10 +31,10 @@ type lie struct {
 
 // rulesOf are the rules by which nodes see through a class of lies.
 var rulesOf = map[string][]string{
-	"recipient": {intent.RuleShown}, "amount": {intent.RuleShown}, "asset": {intent.RuleShown}, "nonce": {intent.RuleShown}, "gas": {intent.RuleShown}, "type": {intent.RuleShown},
-	"chain id": {intent.RuleShown, intent.RuleChain}, "facts": {intent.RuleShown, ""}, "purpose": {intent.RuleShown, intent.RuleDecoded, ""}, "sender": {intent.RuleAddress},
+	"recipient": {intent.RuleShown, intent.RuleDecoded}, "amount": {intent.RuleShown}, "asset": {intent.RuleShown, intent.RuleDecoded}, "nonce": {intent.RuleShown}, "gas": {intent.RuleShown}, "type": {intent.RuleShown},
+	"chain id": {intent.RuleShown, intent.RuleDecoded}, "facts": {intent.RuleShown, ""}, "purpose": {intent.RuleShown, intent.RuleDecoded, ""}, "sender": {intent.RuleAddress},
 	"proof":    {intent.RuleShown, ""},
-	"selector": {intent.RuleDecoded}, "delegatecall": {intent.RuleDecoded}, "unlimited approve": {intent.RuleDecoded}, "permit": {intent.RuleDecoded},
+	"selector": {intent.RuleDecoded, intent.RuleShown}, "delegatecall": {intent.RuleDecoded}, "unlimited approve": {intent.RuleDecoded, intent.RuleShown}, "permit": {intent.RuleDecoded},
 	"setImplementation": {intent.RuleDecoded}, "7702": {intent.RuleDecoded}, "typed data": {intent.RuleDecoded}, "multicall": {intent.RuleDecoded}, "hidden bytes": {intent.RuleDecoded},
 	"homoglyph": {intent.RuleShown, intent.RuleAddress, ""},
 }
@@ -150,7 +150,7 @@ func (s setting) denied(l lie, twin intent.Intent) {
 		if d.Verdict != intent.Deny || d.Rule != l.rule || d.Reason == "" {
 			s.T.Fatalf("%s: %s by rule %s: %q; want deny by rule %s", h.Own.Name, d.Verdict, d.Rule, d.Reason, l.rule)
 		}
-		if l.rule == intent.RuleShown && !slices.Equal(d.Facts, nodetest.Words(it)) {
+		if l.rule == intent.RuleShown && !slices.Equal(d.Facts, s.words(it)) {
 			s.T.Fatalf("%s denies, and does not say what it is: %v", h.Own.Name, d.Facts)
 		}
 		for _, a := range nodetest.Approvers {
@@ -162,6 +162,23 @@ func (s setting) denied(l lie, twin intent.Intent) {
 			s.T.Fatalf("%s: %s, then %s", h.Own.Name, before.State, after.State)
 		}
 	}
+}
+
+// words are what an intent asks to be signed, as the charter reads it.
+func (s setting) words(it intent.Intent) []intent.Fact {
+	if it.Purpose != intent.PurposeProof {
+		if p, err := evm.DecodeIn(it.Transaction, s.context()); err == nil {
+			return wordsOf(p)
+		}
+	}
+	return nodetest.Words(it)
+}
+
+func wordsOf(p *evm.Payload) (facts []intent.Fact) {
+	for _, l := range p.Lines() {
+		facts = append(facts, intent.Fact(l))
+	}
+	return intent.Written(facts)
 }
 
 // forget takes back, on every node, what did not go as it must: it would keep the nonce of all that follow.
@@ -269,6 +286,12 @@ func otherBytes(class, name string, said evm.Request, change func(*evm.Request))
 		change(&r)
 		it.Transaction = built(r)
 	}}
+}
+
+// by is a lie that another rule denies.
+func (l lie) by(rule string) lie {
+	l.rule = rule
+	return l
 }
 
 // otherWords asks for a transfer and says another thing of one of its facts.

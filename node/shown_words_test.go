@@ -50,7 +50,7 @@ func lyingRecipients() (out []lie) {
 	}
 	return append(out,
 		otherBytes("recipient", "coins to the token", dollars(), func(r *evm.Request) { r.Token, r.To = nil, usdc }),
-		otherBytes("recipient", "recipient and token swapped", dollars(), func(r *evm.Request) { token := r.To; r.To, r.Token = usdc, &token }))
+		otherBytes("recipient", "recipient and token swapped", dollars(), func(r *evm.Request) { token := r.To; r.To, r.Token = usdc, &token }).by(intent.RuleDecoded))
 }
 
 func lyingAmounts() (out []lie) {
@@ -78,7 +78,7 @@ func lyingAmounts() (out []lie) {
 func lyingAssets() (out []lie) {
 	coin := coins()
 	for name, token := range map[string]evm.Address{"another token": thief, "a token of one digit's difference": func() evm.Address { a := usdc; a[19] ^= 1; return a }(), "a token at the sender's side": addressOf("0xdAC17F958D2ee523a2206206994597C13D831ec7")} {
-		out = append(out, otherBytes("asset", name, dollars(), func(r *evm.Request) { r.Token = &token }))
+		out = append(out, otherBytes("asset", name, dollars(), func(r *evm.Request) { r.Token = &token }).by(intent.RuleDecoded))
 	}
 	for name, said := range map[string]string{
 		"its symbol": "USDC", "coins": "eip155:1/slip44:60", "the token of another chain": "eip155:137/erc20:" + strings.ToLower(usdc.String()), "a checksum address": "eip155:1/erc20:" + usdc.String(),
@@ -141,8 +141,8 @@ func lyingTypes() (out []lie) {
 func lyingChains() (out []lie) {
 	for _, id := range []uint64{5, 10, 56, 100, 137, 8453, 31337, 42161, 11155111, evm.MaxChainID} {
 		there := func(r *evm.Request) { r.ChainID = id }
-		out = append(out, otherBytes("chain id", fmt.Sprintf("%d for 1", id), coins(), there))
-		honest := lie{class: "chain id", name: fmt.Sprintf("%d, and says so", id), truth: pays(coins()), rule: intent.RuleChain, change: func(it *intent.Intent) {
+		out = append(out, otherBytes("chain id", fmt.Sprintf("%d for 1", id), coins(), there).by(intent.RuleDecoded))
+		honest := lie{class: "chain id", name: fmt.Sprintf("%d, and says so", id), truth: pays(coins()), rule: intent.RuleDecoded, change: func(it *intent.Intent) {
 			r := coins()
 			there(&r)
 			it.Transaction = built(r)
@@ -151,7 +151,7 @@ func lyingChains() (out []lie) {
 		also := honest
 		also.name = fmt.Sprintf("%d, and the intent too, which the vault does not sign for", id)
 		also.change = func(it *intent.Intent) { honest.change(it); it.Chain = fmt.Sprintf("eip155:%d", id) }
-		if also.rule = intent.RuleChain; id < 1000 {
+		if id < 1000 {
 			out = append(out, honest)
 			if id == 5 {
 				out = append(out, also)
@@ -251,11 +251,12 @@ func lyingPurposes() (out []lie) {
 	add("a proof whose text says a transfer's facts", intent.RuleShown, proof("operation native-transfer"), func(it *intent.Intent) { says(it, "operation", "native-transfer") })
 	add("a transfer said to be a proof", intent.RuleShown, pays(dollars()), func(it *intent.Intent) { says(it, "operation", "proof") })
 	add("a proof's statement as a transaction", intent.RuleDecoded, pays(dollars()), func(it *intent.Intent) { it.Transaction = []byte("ostraka/1 proof\n") })
+	add("a transfer as a message", intent.RuleDecoded, pays(dollars()), func(it *intent.Intent) { it.Purpose = intent.PurposeMessage })
 	for name, form := range map[string]func(string) string{
 		"another purpose": func(s string) string { return strings.Replace(s, "purpose: transaction", "purpose: proof", 1) },
 		"none":            func(s string) string { return strings.Replace(s, "purpose: transaction\n", "", 1) },
 		"both":            func(s string) string { return strings.Replace(s, "fact: ", "text: ours\nfact: ", 1) },
-		"a message":       func(s string) string { return strings.Replace(s, "purpose: transaction", "purpose: message", 1) },
+		"a gift":          func(s string) string { return strings.Replace(s, "purpose: transaction", "purpose: gift", 1) },
 	} {
 		out = append(out, lie{class: "purpose", name: name, truth: pays(coins()), form: form})
 	}

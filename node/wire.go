@@ -122,7 +122,8 @@ func newWords(note outbox.Note) bool {
 
 func newTerms(s statement.Statement) bool {
 	x, err := charter.Of(s)
-	return err == nil && (len(x.Demands) > 0 || slices.ContainsFunc(x.Vaults, func(v charter.Blueprint) bool {
+	older := func(a charter.Asset) bool { return a.Allowance != "" || a.Standard != "" }
+	return err == nil && (len(x.Demands) > 0 || !x.EVM.Empty() || slices.ContainsFunc(x.Assets, older) || slices.ContainsFunc(x.Vaults, func(v charter.Blueprint) bool {
 		return v.Publish || v.Witnesses != 0 || v.HoldRelease != 0 || v.Rescue != nil && v.Rescue.Planned()
 	}))
 }

@@ -93,6 +93,28 @@ func TestAlone(t *testing.T) {
 	}, map[string]string{"ANVIL": chain.URL}))
 }
 
+// What TestCircle's charter names beside assets, and its rules about that.
+const (
+	namedParts = `
+contracts:
+  - name: ledger
+    chain: "eip155:31337"
+    address: "%s"
+    functions: ["function balanceOf(address holder)"]
+typed-data:
+  - name: coin-permit
+    chain: "eip155:31337"
+    contract: "%s"
+    domain: "Coin"
+    type: "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+`
+	namedRules = `
+// Calls that the charter names, and allowances within what it bounds.
+@id("calls")
+permit (principal in Group::"finance", action in [Action::"call", Action::"allowance"], resource);
+`
+)
+
 // TestCircle tells its stories in order, since each goes on from the last.
 func TestCircle(t *testing.T) {
 	chain := anvil.Start(t)
@@ -103,12 +125,14 @@ func TestCircle(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	coin := chain.DeployToken(t, big.NewInt(1e18))
+	coin, ledger := chain.DeployToken(t, big.NewInt(1e18)), chain.DeployToken(t, big.NewInt(1))
+	named := fmt.Sprintf(namedParts, common.HexToAddress(ledger).Hex(), common.HexToAddress(coin).Hex())
 	c, err := local.Start(ctx, local.Config{
 		Suite:  charter.SuiteECDSA,
 		Binary: binary, Dir: dir, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": chain.URL},
 		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
-		Assets: []charter.Asset{{Name: "coin", Chain: "eip155:31337", Contract: common.HexToAddress(coin).Hex(), Decimals: anvil.TokenDecimals, Unit: 0}},
+		Assets: []charter.Asset{{Name: "coin", Chain: "eip155:31337", Contract: common.HexToAddress(coin).Hex(), Decimals: anvil.TokenDecimals, Unit: 0, Allowance: "5000000"}},
+		Amend:  func(text string) string { return text + named }, Rules: namedRules,
 	})
 	t.Cleanup(c.Stop)
 	carol := func(context.Context) error {
@@ -125,7 +149,7 @@ func TestCircle(t *testing.T) {
 	w := &circle{t, c, chain, coin}
 	vars := map[string]string{
 		client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHARTER": c.CharterFolder(),
-		"CAROL": strings.TrimPrefix(signettest.NewWallet("carol").Line(), "eip712 "),
+		"CAROL": strings.TrimPrefix(signettest.NewWallet("carol").Line(), "eip712 "), "COIN": common.HexToAddress(coin).Hex(),
 	}
 	scripts, err := filepath.Glob("testdata/circle/*.txtar")
 	if err != nil || len(scripts) == 0 {

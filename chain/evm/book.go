@@ -22,7 +22,7 @@ type Book struct {
 // A Chain is how one EVM chain differs from others.
 type Chain struct {
 	ID          uint64   // 1 … MaxChainID
-	Coin        string   // what people call the own coin: ETH, POL; 1 to 16 printable ASCII characters
+	Coin        string   // what people call the own coin: ETH, POL; 1 to 64 printable ASCII characters, or nothing where they are told elsewhere
 	SLIP44      uint32   // of the own coin: 60 for ether
 	Dynamic     bool     // it has EIP-1559
 	SetCode     bool     // it has EIP-7702
@@ -178,6 +178,9 @@ func (a *Allowed) addChain(c Chain) error {
 	}
 	c.DataFee = orZero(c.DataFee)
 	a.chains[c.ID] = c
+	if c.Coin == "" {
+		return nil
+	}
 	return checkName(c.Coin)
 }
 
@@ -194,14 +197,16 @@ func (a *Allowed) free(p place, name string) error {
 		return errors.New("the address has another part already")
 	case p.at == (Address{}):
 		return errors.New("the zero address is no contract")
+	case name == "":
+		return nil
 	}
 	return checkName(name)
 }
 
 // checkName holds names to what nobody can confuse with another line.
 func checkName(name string) error {
-	if name == "" || len(name) > 16 {
-		return fmt.Errorf("name %.20q does not have 1 to 16 characters", name)
+	if name == "" || len(name) > 64 {
+		return fmt.Errorf("name %.70q does not have 1 to 64 characters", name)
 	}
 	for _, c := range []byte(name) {
 		if c <= ' ' || c > '~' {
@@ -228,6 +233,9 @@ func (a *Allowed) addCollection(c Collection) error {
 	if err := a.free(p, c.Name); err != nil {
 		return err
 	}
+	if c.Name == "" {
+		return checkName(c.Name)
+	}
 	if c.Standard != ERC721 && c.Standard != ERC1155 {
 		return fmt.Errorf("standard %d is neither ERC-721 nor ERC-1155", c.Standard)
 	}
@@ -239,6 +247,9 @@ func (a *Allowed) addContract(c Contract) error {
 	p := place{c.ChainID, c.Address}
 	if err := a.free(p, c.Name); err != nil {
 		return err
+	}
+	if c.Name == "" {
+		return checkName(c.Name)
 	}
 	if len(c.Functions) == 0 || len(c.Functions) > 64 {
 		return fmt.Errorf("%d functions, not 1 to 64", len(c.Functions))

@@ -112,7 +112,7 @@ func TestCompileRefuses(t *testing.T) {
 		"hardened coin":            {func(b *evm.Book) { b.Chains[0].SLIP44 = 1 << 31 }, "SLIP 44"},
 		"7702 without 1559":        {func(b *evm.Book) { b.Chains[0].Dynamic = false }, "without EIP-1559"},
 		"data fee below 0":         {func(b *evm.Book) { b.Chains[0].DataFee = big.NewInt(-1) }, "data fee"},
-		"coin without a name":      {func(b *evm.Book) { b.Chains[0].Coin = "" }, "1 to 16"},
+		"coin of two words":        {func(b *evm.Book) { b.Chains[0].Coin = "two words" }, "printable ASCII without spaces"},
 		"coin with a line feed":    {func(b *evm.Book) { b.Chains[0].Coin = "E\nT" }, "printable"},
 		"coin that looks like ETH": {func(b *evm.Book) { b.Chains[0].Coin = "ЕTH" }, "printable"},
 		"token of no chain":        {func(b *evm.Book) { b.Tokens[0].ChainID = 5 }, "no chain 5"},
@@ -148,7 +148,9 @@ func TestCompileRefuses(t *testing.T) {
 		"permit of an unknown token":    {func(b *evm.Book) { b.Documents[0].Contract = nobody }, "does not name"},
 		"code where no chain has it":    {func(b *evm.Book) { b.Codes[0].ChainID = 10 }, "no EIP-7702"},
 		"code twice":                    {func(b *evm.Book) { b.Codes[1].Address = delegates }, "twice"},
-		"code without a name":           {func(b *evm.Book) { b.Codes[0].Name = "" }, "1 to 16"},
+		"code without a name":           {func(b *evm.Book) { b.Codes[0].Name = "" }, "1 to 64"},
+		"contract without a name":       {func(b *evm.Book) { b.Contracts[0].Name = "" }, "1 to 64"},
+		"collection without a name":     {func(b *evm.Book) { b.Collections[0].Name = "" }, "1 to 64"},
 		"more tokens than a book holds": {func(b *evm.Book) { b.Tokens = make([]evm.Token, 1025) }, "more than 1024"},
 	} {
 		b := testBook()

@@ -65,6 +65,21 @@ func DecodeCall(unsigned []byte, named Named) (*Transaction, error) {
 	return tx.finish(r, unsigned, nil, named)
 }
 
+// ParseUnsigned reads a transaction of any type that DecodeIn takes, for those who only read what others ruled on: what it calls is not looked at.
+func ParseUnsigned(unsigned []byte) (*Transaction, error) {
+	tx, r, err := open(unsigned, true)
+	if err != nil {
+		return nil, err
+	}
+	if tx.end(r); r.err != nil {
+		return nil, r.err
+	}
+	if !bytes.Equal(tx.encode(nil), unsigned) {
+		return nil, refuse("transaction", "is not equal to its own encoding")
+	}
+	return tx, tx.check()
+}
+
 // end reads what only the signing payload has after the common fields, and that nothing follows.
 func (t *Transaction) end(r *reader) {
 	if t.kind == Legacy {

@@ -2,6 +2,7 @@ package evm
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/big"
@@ -180,7 +181,7 @@ func (d document) lend(token, spender Address, amount *big.Int, bits int) (effec
 	}
 	op := lends(amount, t.Cap, bits)
 	s := scene{chain: d.chain}
-	return s.effect(op, &token, amount, spender), []effect.Line{{Name: "known-as", Value: t.Name}, {Name: "allowance", Value: allowanceWords[op]}}, nil
+	return s.effect(op, &token, amount, spender), []effect.Line{{Name: "known-as", Value: cmp.Or(t.Name, token.String())}, {Name: "allowance", Value: allowanceWords[op]}}, nil
 }
 
 // until is a time in seconds as people read it.

@@ -11,6 +11,7 @@ import (
 	"github.com/ethereum/go-ethereum/rlp"
 
 	"github.com/ostraka/ostraka/chain/effect"
+	"github.com/ostraka/ostraka/chain/evm/abi"
 )
 
 // An Account is one of the vault's.
@@ -134,7 +135,6 @@ func (t *Transaction) understand(c Context, chain Chain) (meaning, error) {
 		t.call = call{operation: m.operation, to: t.to, amount: t.value}
 	} else if t.call, err = decodeCall(t.to, t.value, t.data); err == nil && t.call.operation == ERC20Transfer {
 		m = s.asset("erc20", "", ERC20Transfer).moved(t.call.to, move{amount: t.call.amount})
-		m.lines = m.lines[:len(m.lines)-1] // nobody named it
 	} else if err == nil {
 		m = s.coins(t.call)
 	}
@@ -210,6 +210,9 @@ func (p *Payload) Facts() (Facts, bool) {
 	return p.tx.Facts(), true
 }
 
+// Transaction is what it is; nil of typed data and of an authorization.
+func (p *Payload) Transaction() *Transaction { return p.tx }
+
 // Message is what a transaction calls, over which gas is estimated; false of what is no transaction.
 func (p *Payload) Message() (to Address, value *big.Int, data []byte, ok bool) {
 	if p.tx == nil {
@@ -257,6 +260,46 @@ func (p *Payload) ParseSigned(raw []byte) (*Assembled, error) {
 	return out, nil
 }
 
+// DigestOf is what is signed of a transaction, typed data or an authorization, for those who only read what others ruled on: nothing is said of what it means.
+func DigestOf(unsigned []byte) (Hash, error) {
+	switch {
+	case len(unsigned) > 0 && unsigned[0] == '{':
+		typed, err := abi.DecodeTyped(unsigned)
+		if err != nil {
+			return Hash{}, refuse("typed data", "%v", err)
+		}
+		return typed.Digest(), nil
+	case len(unsigned) > 0 && unsigned[0] == authorization:
+		return Hash(crypto.Keccak256Hash(unsigned)), nil
+	}
+	tx, err := ParseUnsigned(unsigned)
+	if err != nil {
+		return Hash{}, err
+	}
+	return tx.Digest(), nil
+}
+
+// CheckMessage reads the signature of typed data or an authorization, in the form of Assembled.Raw. It returns what was signed (DigestOf) and who signed it.
+func CheckMessage(unsigned, raw []byte) (digest Hash, from Address, err error) {
+	if digest, err = DigestOf(unsigned); err != nil {
+		return digest, from, err
+	}
+	p := &Payload{means: TypedData}
+	switch unsigned[0] {
+	case '{':
+	case authorization:
+		p.means = SetCodeAuthorization
+	default:
+		return digest, from, refuse("message", "is neither typed data nor an authorization")
+	}
+	sig, err := p.signatureOf(raw)
+	if err != nil {
+		return digest, from, err
+	}
+	from, err = sig.recover(digest)
+	return digest, from, err
+}
+
 // signatureOf takes the signature out of what was published; Assemble judges it.
 func (p *Payload) signatureOf(raw []byte) (*signature, error) {
 	if p.tx != nil {
@@ -265,6 +308,9 @@ func (p *Payload) signatureOf(raw []byte) (*signature, error) {
 			return nil, err
 		}
 		sig := tx.signature(r)
+		if r.err == nil && !bytes.Equal(tx.encode(nil), p.unsigned) {
+			r.fail("transaction", "is another one than this")
+		}
 		return sig, r.err
 	}
 	if p.means != SetCodeAuthorization {

@@ -1,6 +1,7 @@
 package evm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/big"
@@ -79,6 +80,30 @@ func ParseSigned(raw []byte) (*Signed, error) {
 	sig := tx.signature(r)
 	if tx, err = tx.finish(r, raw, sig, AnyCall); err != nil {
 		return nil, err
+	}
+	from, err := tx.recover(sig)
+	if err != nil {
+		return nil, refuse("signature", "%v", err)
+	}
+	return tx.Assemble(from, [32]byte(sig.r.FillBytes(make([]byte, 32))), [32]byte(sig.s.FillBytes(make([]byte, 32))), sig.recID)
+}
+
+// ParseAny reads a signed transaction of any type that DecodeIn takes, and recovers its sender. What it calls is not looked at: that was decided before it was
+// signed.
+func ParseAny(raw []byte) (*Signed, error) {
+	tx, r, err := open(raw, true)
+	if err != nil {
+		return nil, err
+	}
+	sig := tx.signature(r)
+	if r.err != nil {
+		return nil, r.err
+	}
+	if err := tx.check(); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(tx.encode(sig), raw) {
+		return nil, refuse("transaction", "is not equal to its own encoding")
 	}
 	from, err := tx.recover(sig)
 	if err != nil {

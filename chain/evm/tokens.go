@@ -3,6 +3,7 @@ package evm
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/crypto"
 
@@ -32,8 +33,9 @@ const maxBatch = 16
 // A tokenCall is a function of ERC-20, ERC-721 or ERC-1155 that the room reads by itself.
 type tokenCall struct {
 	*abi.Function
-	operation Operation
-	read      func(asset, []abi.Value) (meaning, error)
+	declaration string
+	operation   Operation
+	read        func(asset, []abi.Value) (meaning, error)
 }
 
 // The functions, by selector.
@@ -71,9 +73,22 @@ func functionTable(rows ...row) map[[4]byte]tokenCall {
 		if err != nil {
 			panic("evm: " + err.Error())
 		}
-		out[f.Selector()] = tokenCall{f, r.operation, r.read}
+		out[f.Selector()] = tokenCall{f, r.signature, r.operation, r.read}
 	}
 	return out
+}
+
+// AssetFunctions are the functions of tokens, or of a collection's standard, that the room reads: as Solidity declares them, ascending.
+func AssetFunctions(of Standard) (all []string) {
+	table := map[Standard]map[[4]byte]tokenCall{0: tokenCalls, ERC721: erc721Calls, ERC1155: erc1155Calls}[of]
+	for _, c := range table {
+		all = append(all, c.declaration)
+	}
+	if of == 0 {
+		all = append(all, "function transfer(address to,uint256 amount)")
+	}
+	slices.Sort(all)
+	return all
 }
 
 func keccak(text string) []byte { return crypto.Keccak256([]byte(text)) }
@@ -216,7 +231,11 @@ type move struct{ item, amount *big.Int }
 
 // lines are the first of an asset's call.
 func (a asset) lines(amount *big.Int, to Address) meaning {
-	return meaning{operation: a.operation, lines: append(a.head(a.operation, a.name, amount, to), effect.Line{Name: "known-as", Value: a.known})}
+	m := meaning{operation: a.operation, lines: a.head(a.operation, a.name, amount, to)}
+	if a.known != "" {
+		m.lines = append(m.lines, effect.Line{Name: "known-as", Value: a.known})
+	}
+	return m
 }
 
 // moved is what a transfer does. What comes back to the caller has no effect.

@@ -2,6 +2,7 @@ package evm
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rlp"
+
+	"github.com/ostraka/ostraka/chain/effect"
 )
 
 // MaxChainID is the largest chain id for which v of EIP-155 fits 64 bits (EIP-2294).
@@ -59,8 +62,9 @@ type Request struct {
 	FeeCap  *big.Int // most wei paid per gas; the gas price of a legacy transaction
 	TipCap  *big.Int // part of it that goes to the block's producer; nil for legacy
 	Token   *Address // the ERC-20 contract; nil moves the chain's own coin
-	To      Address  // who receives
+	To      Address  // who receives; of a call the contract
 	Amount  *big.Int
+	Data    []byte // of a call, with Amount along: BuildIn builds it, and Build does not; nil of a transfer
 }
 
 // Message returns what the transfer calls: the address that is called, the wei sent along
@@ -70,8 +74,11 @@ func (r Request) Message() (to Address, value *big.Int, data []byte, err error) 
 	if amount.Sign() < 0 || amount.BitLen() > 256 {
 		return Address{}, nil, nil, fmt.Errorf("build EVM transaction: amount %v is not in 0 … 2²⁵⁶−1", amount)
 	}
-	if r.Token == nil {
-		return r.To, amount, nil, nil
+	switch {
+	case r.Token == nil:
+		return r.To, amount, r.Data, nil
+	case r.Data != nil:
+		return Address{}, nil, nil, errors.New("build EVM transaction: a call moves no token by itself")
 	}
 	return *r.Token, new(big.Int), transferCalldata(r.To, amount), nil
 }
@@ -194,7 +201,8 @@ func orZero(x *big.Int) *big.Int {
 	return new(big.Int).Set(x)
 }
 
-// Facts are what a transaction does, for policy, for decisions and for people.
+// Facts are what a transaction does, for policy, for decisions and for people. What is neither a transfer nor a call that a plan names calls its destination with
+// the amount of the chain's own coin: its Payload says what that means.
 type Facts struct {
 	Kind        Kind
 	Operation   Operation
@@ -208,7 +216,7 @@ type Facts struct {
 	FeeCap      *big.Int // most wei per gas
 	TipCap      *big.Int // wei per gas, zero for legacy
 	MaxFee      *big.Int // Gas × FeeCap in wei
-	Calldata    []byte   // of a contract call; nil of a transfer
+	Calldata    []byte   // of what is no transfer
 	MaxCost     *big.Int // MaxFee, and Amount where the asset is the chain's own coin, in wei
 }
 
@@ -225,10 +233,23 @@ func (t *Transaction) Facts() Facts {
 		f.Token = &token
 		f.Asset = fmt.Sprintf("eip155:%d/erc20:%s", t.chainID, token.lower())
 	}
-	if t.call.operation == ContractCall {
+	if t.call.operation != NativeTransfer && t.call.operation != ERC20Transfer {
 		f.Calldata = bytes.Clone(t.data)
 	}
 	return f
+}
+
+// Effects are what a transfer, or a call that a plan names, does, whoever receives: also what comes back to the sender. The last one is its fee.
+func (f Facts) Effects() []effect.Effect {
+	chain := chainName(f.ChainID)
+	e := effect.Effect{Operation: effect.Transfer, Chain: chain, Amount: orZero(f.Amount), Destination: f.Destination.String()}
+	switch {
+	case f.Operation == ContractCall:
+		e.Operation, e.Contract, e.Amount = effect.Call, f.Destination.String(), nil
+	case f.Token != nil:
+		e.Operation, e.Contract = effect.Token, f.Token.String()
+	}
+	return []effect.Effect{e, {Operation: effect.Fee, Chain: chain, Amount: orZero(f.MaxFee)}}
 }
 
 // coinAsset is the name of a chain's own coin (CAIP-19).
@@ -256,7 +277,7 @@ func (f Facts) Lines() []Line {
 		{"amount", f.Amount.String()},
 		{"destination", f.Destination.String()},
 	}
-	if f.Operation == ContractCall {
+	if f.Calldata != nil {
 		lines = append(lines, Line{"calldata-keccak", fmt.Sprintf("0x%x", crypto.Keccak256(f.Calldata))})
 	}
 	return append(lines, f.envelope()...)

@@ -251,7 +251,7 @@ func (p proposal) batchAmounts(ctx context.Context, c *client.Circle, t client.T
 		if l.token != nil {
 			known, asked := decimals[*l.token]
 			if !asked {
-				q, err := c.Quote(ctx, t.Chain, from, l.to, new(big.Int), l.token)
+				q, err := c.Quote(ctx, t.Chain, from, l.to, new(big.Int), l.token, nil)
 				if err != nil {
 					return nil, nil, fmt.Errorf("%s: line %d, column token: read its decimals: %w", p.batch, l.at, explainQuote(err))
 				}
@@ -280,7 +280,7 @@ func (p proposal) oneQuote(ctx context.Context, c *client.Circle, t *client.Tran
 	if t.Nonce != nil && t.FeeCap != nil && (t.Legacy || t.TipCap != nil) {
 		return *t.Nonce, nil
 	}
-	q, err := c.Quote(ctx, t.Chain, from, l.to, amount, l.token)
+	q, err := c.Quote(ctx, t.Chain, from, l.to, amount, l.token, nil)
 	if err != nil {
 		return 0, explainQuote(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/chain/evm"
@@ -27,7 +28,7 @@ type proposal struct {
 	legacy                                         bool
 	memo                                           string
 	expires                                        time.Duration
-	noWait                                         bool
+	wait, noWait                                   bool
 	until                                          string
 	batch                                          string // file of transfers
 	yes                                            bool
@@ -50,35 +51,64 @@ func (a *app) proposeCommand() *cobra.Command {
 			return a.propose(c.Context(), p)
 		},
 	}
-	var wait bool
 	f := c.Flags()
-	f.StringVar(&p.vault, "vault", "", "vault, by name or id (required)")
-	f.StringVar(&p.account, "account", "", "sender: DEPARTMENT/ACCOUNT, or DEPARTMENT/ACCOUNT/INDEX (required)")
+	p.senderFlags(f)
 	f.StringVar(&p.to, "to", "", "who receives (required)")
 	f.StringVar(&p.amount, "amount", "", "how much, in whole units unless --unit says otherwise (required)")
 	f.StringVar(&p.unit, "unit", "", "eth (whole coins), wei (smallest unit, of a token too), token (whole tokens)")
 	f.StringVar(&p.token, "token", "", "ERC-20 contract (default: the chain's own coin)")
+	p.feeFlags(f)
+	f.StringVar(&p.batch, "batch", "", "file of transfers, as CSV, instead of --to, --amount, --token and --memo")
+	f.BoolVar(&p.yes, "yes", false, "with --batch: sign without asking")
+	p.followFlags(f)
+	return c
+}
+
+func (p *proposal) senderFlags(f *pflag.FlagSet) {
+	f.StringVar(&p.vault, "vault", "", "vault, by name or id (required)")
+	f.StringVar(&p.account, "account", "", "sender: DEPARTMENT/ACCOUNT, or DEPARTMENT/ACCOUNT/INDEX (required)")
 	f.StringVar(&p.chain, "chain", "", "chain, as eip155:1 (default: the vault's only one)")
+}
+
+func (p *proposal) feeFlags(f *pflag.FlagSet) {
 	f.StringVar(&p.nonce, "nonce", "", "the sender's nonce")
 	f.StringVar(&p.gas, "gas", "", "gas limit")
 	f.StringVar(&p.feeCap, "fee-cap", "", "most wei per gas; with --legacy the gas price")
 	f.StringVar(&p.tipCap, "tip-cap", "", "wei per gas for the block's producer")
 	f.BoolVar(&p.legacy, "legacy", false, "build a legacy (EIP-155) transaction")
-	f.StringVar(&p.memo, "memo", "", "why, for the approvers")
-	f.DurationVar(&p.expires, "expires", 0, "how long it may be approved and signed (default: the vault's)")
-	f.StringVar(&p.batch, "batch", "", "file of transfers, as CSV, instead of --to, --amount, --token and --memo")
-	f.BoolVar(&p.yes, "yes", false, "with --batch: sign without asking")
-	f.BoolVar(&wait, "wait", true, "follow it until it is signed or denied")
-	f.BoolVar(&p.noWait, "no-wait", false, "only hand it to the nodes")
-	f.StringVar(&p.until, "until", "signed", "what --wait waits for: signed, confirmed or final")
-	c.PreRun = func(*cobra.Command, []string) { p.noWait = p.noWait || !wait }
-	return c
 }
 
-func (p proposal) check() error {
+func (p *proposal) followFlags(f *pflag.FlagSet) {
+	f.StringVar(&p.memo, "memo", "", "why, for the approvers")
+	f.DurationVar(&p.expires, "expires", 0, "how long it may be approved and signed (default: the vault's)")
+	f.BoolVar(&p.wait, "wait", true, "follow it until it is signed or denied")
+	f.BoolVar(&p.noWait, "no-wait", false, "only hand it to the nodes")
+	f.StringVar(&p.until, "until", "signed", "what --wait waits for: signed, confirmed or final")
+}
+
+// checkSender judges what every proposal says.
+func (p *proposal) checkSender() error {
+	p.noWait = p.noWait || !p.wait
+	switch {
+	case p.vault == "":
+		return usage("give --vault")
+	case p.account == "":
+		return usage("give --account")
+	case p.chain != "" && statement.CheckChain(p.chain) != nil:
+		return usage("--chain %q: want a chain id such as eip155:1", p.chain)
+	case p.until != "signed" && p.until != "confirmed" && p.until != "final":
+		return usage("--until %q is not signed, confirmed or final", p.until)
+	}
+	return nil
+}
+
+func (p *proposal) check() error {
+	if err := p.checkSender(); err != nil {
+		return err
+	}
 	own := []struct{ name, value string }{{"to", p.to}, {"amount", p.amount}, {"token", p.token}, {"memo", p.memo}}
-	for i, f := range append([]struct{ name, value string }{{"vault", p.vault}, {"account", p.account}}, own[:2]...) {
-		if f.value == "" && (i < 2 || p.batch == "") {
+	for _, f := range own[:2] {
+		if f.value == "" && p.batch == "" {
 			return usage("give --%s", f.name)
 		}
 	}
@@ -89,9 +119,6 @@ func (p proposal) check() error {
 	}
 	if p.yes && p.batch == "" {
 		return usage("--yes goes with --batch alone: one proposal is not asked about")
-	}
-	if p.chain != "" && statement.CheckChain(p.chain) != nil {
-		return usage("--chain %q: want a chain id such as eip155:1", p.chain)
 	}
 	if p.batch != "" && p.unit != "" && p.unit != "wei" {
 		return usage("--unit %s does not go with --batch: amounts are in whole units, or all in --unit wei", p.unit)
@@ -108,9 +135,6 @@ func (p proposal) check() error {
 		}
 	default:
 		return usage("--unit %q is not eth, wei or token", p.unit)
-	}
-	if p.until != "signed" && p.until != "confirmed" && p.until != "final" {
-		return usage("--until %q is not signed, confirmed or final", p.until)
 	}
 	return nil
 }
@@ -301,7 +325,7 @@ func (p proposal) value(ctx context.Context, c *client.Circle, t client.Transfer
 		if err != nil {
 			return nil, err
 		}
-		q, err := c.Quote(ctx, t.Chain, from, t.To, new(big.Int), t.Token)
+		q, err := c.Quote(ctx, t.Chain, from, t.To, new(big.Int), t.Token, nil)
 		if err != nil {
 			return nil, fmt.Errorf("read the token's decimals: %w", explainQuote(err))
 		}

@@ -170,14 +170,22 @@ func replayOf(d charter.Document, all []*client.Case, from, to time.Time) (doc r
 		})
 	}
 	for _, x := range review.SumsOf(outcomes) {
-		one := sumDocument{x.Asset, "", x.Was.String(), x.Would.String()}
-		if asset, ok := assetOf(d, x.Asset); ok {
+		one := sumDocument{assetName(x.Chain, x.Contract), "", x.Was.String(), x.Would.String()}
+		if asset, ok := d.AssetOn(x.Chain, x.Contract, policy.SameAddressOn(x.Chain)); ok {
 			units := func(n *big.Int) string { return evm.FormatUnits(n, uint8(asset.Decimals)) }
 			one.Name, one.Was, one.Would = asset.Name, units(x.Was), units(x.Would)
 		}
 		doc.Sums = append(doc.Sums, one)
 	}
 	return doc, nil
+}
+
+// assetName is an asset of an EVM chain as CAIP-19 has it.
+func assetName(chain, contract string) string {
+	if contract == "" {
+		return chain + "/slip44:60"
+	}
+	return chain + "/erc20:" + strings.ToLower(contract)
 }
 
 // assetOf finds a charter's asset by its CAIP-19 name.

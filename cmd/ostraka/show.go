@@ -80,10 +80,9 @@ func printCases(w io.Writer, all []*client.Case) {
 			what = "proof: " + c.Proof.Text
 		}
 		if c.Tx != nil {
-			lines := humane(c.Tx.Facts())
 			what = ""
-			for _, l := range lines {
-				if l.Name == "amount" || l.Name == "to" {
+			for _, l := range humaneOf(c) {
+				if slices.Contains([]string{"operation", "amount", "to", "destination"}, l.Name) {
 					what += " " + l.Name + " " + l.Value
 				}
 			}

@@ -102,7 +102,7 @@ func (s *sweep) make(ctx context.Context, a *app, e onchain.Endpoint, sender cli
 		return err
 	}
 	like := func(f evm.Facts) bool {
-		return f.Operation == evm.ContractCall && f.Destination == to && slices.Equal(f.Calldata, call.Data)
+		return f.Amount.Sign() == 0 && f.Destination == to && slices.Equal(f.Calldata, call.Data)
 	}
 	show := func(w io.Writer) { sweepDocument{Lines: []*sweepLine{l}}.print(w) }
 	if old := client.Underway(all, l.From, e.Chain, like); old != nil {

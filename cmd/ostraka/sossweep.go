@@ -303,7 +303,7 @@ func (l *sweepLine) like(f evm.Facts) bool {
 		token, err := evm.ParseAddress(l.asset.Contract)
 		same = err == nil && token == *f.Token
 	}
-	return same && f.Destination == l.dest
+	return same && f.Destination == l.dest && len(f.Calldata) == 0
 }
 
 // move proposes a transfer, or goes on with the one that a run before proposed, and waits until it is confirmed. What is there is read again: a

@@ -18,7 +18,7 @@ import (
 
 func (a *app) txCommand() *cobra.Command {
 	c := &cobra.Command{Use: "tx", Short: "Transactions: propose, approve, follow"}
-	c.AddCommand(a.proposeCommand(), a.voteCommand(signet.Approve), a.voteCommand(signet.Reject), a.cancelCommand(),
+	c.AddCommand(a.proposeCommand(), a.callCommand(), a.messageCommand(), a.voteCommand(signet.Approve), a.voteCommand(signet.Reject), a.cancelCommand(),
 		a.txListCommand(), a.txShowCommand(), a.txExplainCommand(), a.txExportCommand(), a.txImportCommand())
 	return c
 }
@@ -164,8 +164,12 @@ func printFacts(w io.Writer, c *client.Case) {
 	row("chain", "%s", it.Chain)
 	switch {
 	case c.Tx != nil:
-		for _, l := range humane(c.Tx.Facts()) {
+		for _, l := range humaneOf(c) {
 			row(l.Name, "%s", l.Value)
+		}
+	case c.Payload != nil:
+		for _, x := range c.Facts {
+			row(x.Name, "%s", x.Value)
 		}
 	case c.Proof != nil:
 		row("does", "proves control of the address, and moves nothing")
@@ -178,6 +182,18 @@ func printFacts(w io.Writer, c *client.Case) {
 		row(it.Purpose, "CANNOT BE DECODED: %s", c.Unclear)
 	}
 	_ = t.Flush()
+}
+
+// humaneOf writes what a transaction does for reading: what is no transfer in the words that every node decodes.
+func humaneOf(c *client.Case) (out []evm.Line) {
+	f := c.Tx.Facts()
+	if len(f.Calldata) == 0 && f.Kind <= evm.Legacy {
+		return humane(f)
+	}
+	for _, x := range c.Facts {
+		out = append(out, evm.Line(x))
+	}
+	return out
 }
 
 // humane writes facts for reading: the chain's own coin in whole units too.

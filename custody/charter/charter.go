@@ -30,7 +30,7 @@ func (c Charter) Statement(salt statement.Salt) (statement.Statement, error) {
 	var b statement.Block
 	b = b.Add("circle", c.Circle).AddUint("version", c.Version).AddID("previous", c.Previous).AddID("roster", c.Roster).AddTime("created", c.Created)
 	b = b.Add("drill", yesNo(c.Drill))
-	for _, add := range []func(statement.Block) statement.Block{c.addOperators, c.addPeople, c.addAssets, c.addVaults, c.addDemands, c.addRules} {
+	for _, add := range []func(statement.Block) statement.Block{c.addOperators, c.addPeople, c.addAssets, c.addVaults, c.addEVM, c.addDemands, c.addRules} {
 		b = add(b)
 	}
 	s, err := statement.Build(statement.Charter, b, salt)
@@ -87,6 +87,7 @@ func (d Document) addAssets(b statement.Block) statement.Block {
 	for _, a := range d.Assets {
 		var sub statement.Block
 		sub = sub.Add("asset-chain", a.Chain).Add("contract", a.Contract).AddUint("decimals", uint64(a.Decimals)).AddUint("unit", uint64(a.Unit))
+		sub = sub.Add("allowance", a.Allowance).Add("standard", a.Standard)
 		b = b.AddBlock("asset", a.Name, sub)
 	}
 	for _, p := range d.Payees {
@@ -189,7 +190,7 @@ func Of(s statement.Statement) (Charter, error) {
 		return Charter{}, fmt.Errorf("charter: %w", err)
 	}
 	c.Policy = rules
-	for _, read := range []func(statement.Block) error{c.readOperators, c.readPeople, c.readAssets, c.readVaults, c.readDemands, c.readRules} {
+	for _, read := range []func(statement.Block) error{c.readOperators, c.readPeople, c.readAssets, c.readVaults, c.readEVM, c.readDemands, c.readRules} {
 		if err := read(f); err != nil {
 			return Charter{}, fmt.Errorf("charter: %w", err)
 		}
@@ -235,7 +236,7 @@ func (d *Document) readPeople(f statement.Block) error {
 
 func (d *Document) readAssets(f statement.Block) error {
 	for _, a := range f.Each("asset") {
-		d.Assets = append(d.Assets, Asset{a.Value, a.Block.Get("asset-chain"), a.Block.Get("contract"), int(a.Block.Uint("decimals")), int(a.Block.Uint("unit"))})
+		d.Assets = append(d.Assets, Asset{a.Value, a.Block.Get("asset-chain"), a.Block.Get("contract"), int(a.Block.Uint("decimals")), int(a.Block.Uint("unit")), a.Block.Get("allowance"), a.Block.Get("standard")})
 	}
 	for _, p := range f.Each("payee") {
 		d.Payees = append(d.Payees, Payee{p.Value, p.Block.Get("payee-chain"), p.Block.Get("address"), p.Block.All("label"), p.Block.Time("payee-expires")})

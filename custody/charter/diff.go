@@ -95,6 +95,7 @@ func (d Document) Diff(to Document, may Removals) []Change {
 		c[from+i].Payee = true
 	}
 	each2(d.Vaults, to.Vaults, func(v Blueprint) string { return v.Name }, func(name string, was, is *Blueprint) { c.vault("vault "+name, was, is) })
+	c.evm(d.EVM, to.EVM)
 	c.demands(d, to)
 	c.control(d, to)
 	c.number("independent-providers", d.Providers, to.Providers)
@@ -351,7 +352,7 @@ func (g Guard) text() string {
 }
 
 func (a Asset) text() string {
-	return described([2]string{"on", a.Chain}, [2]string{"contract", a.Contract}, [2]string{"decimals", fmt.Sprint(a.Decimals)}, [2]string{"unit", fmt.Sprint(a.Unit)})
+	return described([2]string{"on", a.Chain}, [2]string{"contract", a.Contract}, [2]string{"decimals", fmt.Sprint(a.Decimals)}, [2]string{"unit", fmt.Sprint(a.Unit)}, [2]string{"allowance", a.Allowance}, [2]string{"standard", a.Standard})
 }
 
 func (r Rescue) text() string { return described(r.parts()...) }

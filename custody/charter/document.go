@@ -25,6 +25,7 @@ type Document struct {
 	Assets    []Asset       // ascending
 	Payees    []Payee       // ascending
 	Vaults    []Blueprint   // 1 to 64, ascending
+	EVM       EVM           // what vaults may call and sign on EVM chains beside transfers
 	Demands   []Demand      // of operators whose nodes must attest what they run on, ascending
 	Policy    string        // Cedar
 	Control   []ControlRule // beyond the defaults
@@ -82,11 +83,13 @@ type Guard struct {
 
 // An Asset is what policy counts in: Unit of its smallest units make one policy unit.
 type Asset struct {
-	Name     string
-	Chain    string // CAIP-2
-	Contract string // empty: the chain's own
-	Decimals int    // of people's unit, 0 to 36
-	Unit     int    // policy unit: 10^Unit of the smallest, 0 to Decimals
+	Name      string
+	Chain     string // CAIP-2
+	Contract  string // empty: the chain's own
+	Decimals  int    // of people's unit, 0 to 36
+	Unit      int    // policy unit: 10^Unit of the smallest, 0 to Decimals
+	Allowance string // of an ERC-20 token: the largest allowance that is no unlimited one, in the smallest unit, decimal; empty: none
+	Standard  string // ERC721 or ERC1155 of a collection; else empty
 }
 
 // A Payee is a destination that the circle knows.
@@ -150,7 +153,7 @@ func (d Document) Validate() error {
 	if err := statement.CheckText(d.Circle, 64); err != nil || d.Circle == "" {
 		return fmt.Errorf("charter: circle: %q is not 1 to 64 bytes of text", d.Circle)
 	}
-	for _, check := range []func() error{d.checkOperators, d.checkPeople, d.checkGuardians, d.checkAssets, d.checkVaults, d.checkDemands, d.checkControl, d.checkTimes} {
+	for _, check := range []func() error{d.checkOperators, d.checkPeople, d.checkGuardians, d.checkAssets, d.checkVaults, d.checkEVM, d.checkDemands, d.checkControl, d.checkTimes} {
 		if err := check(); err != nil {
 			return fmt.Errorf("charter: %w", err)
 		}

@@ -38,6 +38,9 @@ func (d Document) checkAssets() error {
 		if a.Decimals > maxDecimals || a.Unit > a.Decimals {
 			return fmt.Errorf("asset %s: %d decimals and a unit of 10^%d; 0 to %d and 0 to the decimals are allowed", a.Name, a.Decimals, a.Unit, maxDecimals)
 		}
+		if err := checkStandard(a); err != nil {
+			return fmt.Errorf("asset %s: %w", a.Name, err)
+		}
 		// Two names of one token would have two limits.
 		key := a.Chain + " " + strings.ToLower(a.Contract)
 		if other, ok := seen[key]; ok {

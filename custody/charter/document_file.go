@@ -34,6 +34,7 @@ func ReadDocument(file, rules []byte) (Document, error) {
 			return Payee{f.Text("name"), f.Text("chain"), f.Text("address"), sorted(f.Texts("labels")), moment(f, "expires")}
 		})
 		d.Vaults = form.List(f, "vaults", readBlueprint)
+		d.EVM = EVM{form.List(f, "networks", readNetwork), form.List(f, "contracts", readContract), form.List(f, "typed-data", readTypedData), form.List(f, "codes", readCode)}
 		d.Demands = form.List(f, "attest", readDemand)
 		d.Control = form.List(f, "control", func(f *form.Map) ControlRule {
 			return ControlRule{f.Text("number"), f.Text("kind"), f.Number("least")}
@@ -142,7 +143,7 @@ func readGuard(f *form.Map) Guard {
 }
 
 func readAsset(f *form.Map) Asset {
-	return Asset{Name: f.Text("name"), Chain: f.Text("chain"), Contract: f.Maybe("contract"), Decimals: f.Number("decimals"), Unit: f.Number("unit")}
+	return Asset{Name: f.Text("name"), Chain: f.Text("chain"), Contract: f.Maybe("contract"), Decimals: f.Number("decimals"), Unit: f.Number("unit"), Allowance: f.Maybe("allowance"), Standard: f.Maybe("standard")}
 }
 
 func readBlueprint(f *form.Map) Blueprint {
@@ -179,6 +180,7 @@ func (d Document) sorted() Document {
 	d.Assets = byName(d.Assets, func(a Asset) string { return a.Name })
 	d.Payees = byName(d.Payees, func(p Payee) string { return p.Name })
 	d.Vaults = byName(d.Vaults, func(v Blueprint) string { return v.Name })
+	d.EVM = d.EVM.sorted()
 	d.Demands = byName(d.Demands, func(x Demand) string { return x.Operator })
 	for i, v := range d.Vaults {
 		if v.Rescue != nil {

@@ -27,6 +27,7 @@ func (d Document) File() string {
 	section(w, "Assets: one policy unit is 10^unit of the smallest.", "assets", d.Assets, Asset.fields)
 	section(w, "Payees: destinations that the circle knows; rules speak of their labels.", "payees", d.Payees, Payee.fields)
 	section(w, "Vaults: who proposes, who approves, and whose shares sign.", "vaults", d.Vaults, Blueprint.fields)
+	w.evm(d.EVM)
 	if len(d.Demands) > 0 {
 		section(w, "Attest: operators whose nodes must show what they run on, what may run, and how many seconds evidence counts.", "attest", d.Demands, Demand.fields)
 	}
@@ -134,7 +135,11 @@ func (g Guard) fields() []string {
 
 func (a Asset) fields() []string {
 	out := given([]string{"name: " + scalar(a.Name), "chain: " + scalar(a.Chain)}, "contract", a.Contract)
-	return append(out, fmt.Sprint("decimals: ", a.Decimals), fmt.Sprint("unit: ", a.Unit))
+	out = append(out, fmt.Sprint("decimals: ", a.Decimals), fmt.Sprint("unit: ", a.Unit))
+	if a.Allowance != "" {
+		out = append(out, "allowance: "+strconv.Quote(a.Allowance))
+	}
+	return given(out, "standard", a.Standard)
 }
 
 func (p Payee) fields() []string {

@@ -154,6 +154,11 @@ func (r drawn) document() Document {
 	}
 	for i := range r.IntN(3) {
 		d.Assets = append(d.Assets, Asset{Name: fmt.Sprint(i, r.label()), Chain: fmt.Sprint("eip155:", i+1), Contract: []string{"", r.text()}[r.IntN(2)], Decimals: 18, Unit: r.IntN(18)})
+		if a := &d.Assets[i]; a.Contract != "" && r.yes() {
+			a.Allowance = "1000000000000000000000"
+		} else if a.Contract != "" && r.yes() {
+			a.Standard, a.Decimals, a.Unit = []string{ERC721, ERC1155}[r.IntN(2)], 0, 0
+		}
 		d.Payees = append(d.Payees, Payee{fmt.Sprint(i, r.label()), fmt.Sprint("eip155:", i+1), r.text(), r.labels(4)[1:], r.ends()})
 		d.Control = append(d.Control, ControlRule{[]string{"steal", "lose"}[r.IntN(2)], r.label(), 1 + r.IntN(5)})
 	}
@@ -169,10 +174,32 @@ func (r drawn) document() Document {
 		}
 		d.Vaults = append(d.Vaults, v)
 	}
+	d.EVM = r.evm()
 	for _, name := range committee[:r.IntN(len(committee)+1)] {
 		d.Demands = append(d.Demands, r.demand(name))
 	}
 	return d.sorted()
+}
+
+func (r drawn) evm() (e EVM) {
+	for i := range r.IntN(3) {
+		x := Network{Chain: fmt.Sprint("eip155:", i+1), NoDynamic: r.yes(), AccessLists: r.yes(), DataFee: []string{"", "1", "340282366920938463463374607431768211455"}[r.IntN(3)]}
+		if x.SetCode = !x.NoDynamic && r.yes(); x != (Network{Chain: x.Chain}) {
+			e.Networks = append(e.Networks, x)
+		}
+		c := Contract{Name: fmt.Sprint(i, r.label()), Chain: "eip155:1", Address: r.text(), Functions: r.some(3, []string{"function a()", "function b(uint256 x) payable", "function c((uint256 a,bytes b)[] list)"})}
+		if r.yes() {
+			c.Delegates = []string{"function d(address to)"}
+		}
+		e.Contracts = append(e.Contracts, c)
+		t := TypedData{Name: fmt.Sprint(i, r.label()), Chain: "eip155:1", Contract: r.text(), Domain: []string{"", r.text()}[r.IntN(2)], Version: []string{"", "1", "1.0"}[r.IntN(3)], Type: "Mail(address to,string text)"}
+		if r.yes() {
+			t.Salt = slices.Repeat([]byte{byte(r.IntN(256))}, 32)
+		}
+		e.TypedData = append(e.TypedData, t)
+		e.Codes = append(e.Codes, Code{fmt.Sprint(i, r.label()), "eip155:7", r.text()})
+	}
+	return e
 }
 
 func (r drawn) demand(operator string) Demand {

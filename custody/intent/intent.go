@@ -14,7 +14,8 @@ import (
 // Purposes of a signature: one can never serve as another.
 const (
 	PurposeTransaction = "transaction"
-	PurposeProof       = "proof" // that the vault controls an address
+	PurposeMessage     = "message" // that goes on no chain by itself: typed data, or an authorization
+	PurposeProof       = "proof"   // that the vault controls an address
 )
 
 // Limits of an intent's time.
@@ -23,7 +24,7 @@ const (
 	Skew    = 5 * time.Minute                   // how far in the future created may lie
 )
 
-// An Intent asks for a signature over one exact transaction, or over the proof that follows from it.
+// An Intent asks for a signature over one exact transaction or message, or over the proof that follows from it.
 type Intent struct {
 	Charter     statement.ID
 	Vault       statement.ID
@@ -33,7 +34,7 @@ type Intent struct {
 	Address     string    // the sender, as the chain writes it
 	Chain       string    // CAIP-2
 	Purpose     string
-	Transaction []byte       // PurposeTransaction: the full unsigned transaction, 1 to 120,000 bytes
+	Transaction []byte       // PurposeTransaction: the full unsigned transaction; PurposeMessage: the message; 1 to 120,000 bytes
 	Claim                    // PurposeProof: what the proof says
 	Facts       []Fact       // what the initiator's program decoded, in written form (Written)
 	Memo        string       // may be empty
@@ -94,6 +95,8 @@ func (it Intent) check() error {
 	switch {
 	case it.Purpose == PurposeTransaction && (!transaction || it.Claim != Claim{}):
 		return errors.New("intent: purpose transaction: a transaction, and no entity, height or text expected")
+	case it.Purpose == PurposeMessage && (!transaction || it.Claim != Claim{}):
+		return errors.New("intent: purpose message: a message in the place of the transaction, and no entity, height or text expected")
 	case it.Purpose == PurposeProof && (transaction || it.Entity == "" || it.Text == ""):
 		return errors.New("intent: purpose proof: an entity and a text, and no transaction expected")
 	}

@@ -3,11 +3,10 @@ package policy
 import (
 	"fmt"
 	"math"
-	"math/big"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 )
@@ -21,71 +20,66 @@ type Flow struct {
 	Labels      []string
 }
 
-// FlowsOfEVM are what a transaction of Ethereum, or a chain like it, does: its transfer, and its fee at most. An asset that the charter does not
-// have is an error: nothing could be counted.
-func FlowsOfEVM(d charter.Document, f evm.Facts) ([]Flow, error) {
-	fee, err := FeeOfEVM(d, f)
-	if err != nil {
-		return nil, err
-	}
-	chain := "eip155:" + strconv.FormatUint(f.ChainID, 10)
-	own, ok := d.AssetOn(chain, "", sameEVM)
-	asset, operation := own, Transfer
-	switch f.Operation {
-	case evm.NativeTransfer:
-	case evm.ERC20Transfer:
-		operation = Token
-		if f.Token == nil {
-			return nil, fmt.Errorf("policy: a token transfer without a token")
+// FlowsOf are what the effects of a transaction take, in policy units. An asset that the charter does not have is an error: nothing could be counted.
+// Of what has no bound nothing is counted: a rule that permits it by its name permits all of it.
+func FlowsOf(d charter.Document, effects []effect.Effect) (flows []Flow, err error) {
+	for _, e := range effects {
+		f := Flow{Operation: e.Operation, Destination: e.Destination, Labels: labelsOf(d, e.Chain, e.Destination)}
+		asset, moves, err := assetOf(d, e)
+		if err != nil {
+			return nil, err
 		}
-		if asset, ok = d.AssetOn(chain, f.Token.String(), sameEVM); !ok {
-			return nil, fmt.Errorf("policy: token %s on chain %s is not among the charter's assets", f.Token, chain)
+		if f.Asset = asset.Name; moves && e.Operation != Unlimited {
+			if f.Amount, err = asset.Units(e.Amount); err != nil {
+				return nil, fmt.Errorf("policy: %s: %w", e.Operation, err)
+			}
 		}
-	default:
-		return nil, fmt.Errorf("policy: operation %q is unknown", f.Operation)
+		flows = append(flows, f)
 	}
-	amount, err := asset.Units(f.Amount)
-	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
-	to := f.Destination.String()
-	return append([]Flow{{operation, asset.Name, amount, to, labelsOf(d, chain, to)}}, fee...), nil
+	return flows, nil
 }
 
-// FeeOfEVM is the fee alone: all that a protective call of an SOS plan costs. What such a call does no policy says; the plan names it (spec/sos 5.3).
-func FeeOfEVM(d charter.Document, f evm.Facts) ([]Flow, error) {
-	chain := "eip155:" + strconv.FormatUint(f.ChainID, 10)
-	own, ok := d.AssetOn(chain, "", sameEVM)
-	if !ok {
-		return nil, fmt.Errorf("policy: chain %s: its own asset is not in the charter, so fees cannot be counted", chain)
+// assetOf is what an effect moves or lends; moves is false where that is nothing.
+func assetOf(d charter.Document, e effect.Effect) (a charter.Asset, moves bool, err error) {
+	contract := e.Contract
+	switch e.Operation {
+	case Transfer, Fee:
+		contract = ""
+	case Token, Allowance, Unlimited:
+	case Call, DelegateCall, Create, Authorise, Message, Proof:
+		if contract = ""; e.Amount == nil {
+			return a, false, nil
+		}
+	default:
+		return a, false, fmt.Errorf("policy: operation %q is unknown", e.Operation)
 	}
-	fee, err := own.Units(f.MaxFee)
-	if err != nil {
-		return nil, fmt.Errorf("policy: fee: %w", err)
+	if e.Amount == nil && e.Operation != Unlimited {
+		return a, false, fmt.Errorf("policy: %s of no amount", e.Operation)
 	}
-	return []Flow{{Operation: Fee, Asset: own.Name, Amount: fee}}, nil
+	a, ok := d.AssetOn(e.Chain, contract, SameAddressOn(e.Chain))
+	switch {
+	case !ok && contract == "":
+		return a, false, fmt.Errorf("policy: chain %s: its own asset is not in the charter, so what it takes cannot be counted", e.Chain)
+	case !ok:
+		return a, false, fmt.Errorf("policy: token %s on chain %s is not among the charter's assets", contract, e.Chain)
+	}
+	return a, true, nil
 }
 
 // Outflow is what a transaction of the past gave out at most of each asset that a charter lists, its fee included. Of other assets no rule of that
 // charter can ask; what does not fit is more than any limit.
-func Outflow(d charter.Document, f evm.Facts) map[string]int64 {
+func Outflow(d charter.Document, effects []effect.Effect) map[string]int64 {
 	sums := map[string]int64{}
-	add := func(contract string, amount *big.Int) {
-		a, ok := d.AssetOn("eip155:"+strconv.FormatUint(f.ChainID, 10), contract, sameEVM)
-		if !ok {
-			return
+	for _, e := range effects {
+		a, moves, err := assetOf(d, e)
+		if err != nil || !moves || e.Operation == Unlimited {
+			continue
 		}
-		n, err := a.Units(amount)
+		n, err := a.Units(e.Amount)
 		if err != nil || n > math.MaxInt64-sums[a.Name] {
 			n = math.MaxInt64 - sums[a.Name]
 		}
 		sums[a.Name] += n
-	}
-	add("", f.MaxFee)
-	if f.Token != nil {
-		add(f.Token.String(), f.Amount)
-	} else {
-		add("", f.Amount)
 	}
 	return sums
 }

@@ -1,11 +1,13 @@
 package policy
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"strings"
 	"testing"
 
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/chain/evm"
 )
 
@@ -19,7 +21,7 @@ func address(t testing.TB, text string) evm.Address {
 }
 
 // decoded is a request as a node sees it: built, and decoded from its bytes.
-func decoded(t testing.TB, r evm.Request) evm.Facts {
+func decoded(t testing.TB, r evm.Request) []effect.Effect {
 	t.Helper()
 	raw, err := evm.Build(r)
 	if err != nil {
@@ -29,25 +31,28 @@ func decoded(t testing.TB, r evm.Request) evm.Facts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tx.Facts()
+	return tx.Facts().Effects()
 }
 
-const salaries = "0x00000000000000000000000000000000000000a1"
+const (
+	salaries = "0x00000000000000000000000000000000000000a1"
+	usdc     = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"
+)
 
 func request(t testing.TB) evm.Request {
 	return evm.Request{ChainID: 1, Gas: 21000, FeeCap: big.NewInt(100e9), TipCap: big.NewInt(1e9), To: address(t, salaries), Amount: big.NewInt(5e17 + 1)}
 }
 
-func TestFlowsOfEVM(t *testing.T) {
+func TestFlows(t *testing.T) {
 	d := document()
-	flows, err := FlowsOfEVM(d, decoded(t, request(t)))
+	flows, err := FlowsOf(d, decoded(t, request(t)))
 	// 0.5 ether and a wei are 501 thousandths; 21,000 gas at 100 gwei are 2.1, so 3.
 	if err != nil || len(flows) != 2 || flows[0].Operation != Transfer || flows[0].Asset != "eth" || flows[0].Amount != 501 || strings.Join(flows[0].Labels, ",") != "payroll" || flows[1].Operation != Fee || flows[1].Amount != 3 {
 		t.Errorf("%+v, %v", flows, err)
 	}
-	r, usdc := request(t), address(t, "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48")
-	r.Token, r.Amount = &usdc, big.NewInt(12_000_001)
-	flows, err = FlowsOfEVM(d, decoded(t, r))
+	r, token := request(t), address(t, usdc)
+	r.Token, r.Amount = &token, big.NewInt(12_000_001)
+	flows, err = FlowsOf(d, decoded(t, r))
 	if err != nil || flows[0].Operation != Token || flows[0].Asset != "usdc" || flows[0].Amount != 13 || flows[1].Asset != "eth" || len(flows[0].Labels) != 1 {
 		t.Errorf("%+v, %v", flows, err)
 	}
@@ -64,6 +69,34 @@ func TestFlowsOfEVM(t *testing.T) {
 	}
 	if _, err := Sums([]Flow{{Asset: "eth", Amount: 1 << 62}, {Asset: "eth", Amount: 1 << 62}}); err == nil {
 		t.Error("a sum came around")
+	}
+}
+
+// What a transaction does beside transfers: lends, calls, and signs for others.
+func TestOtherFlows(t *testing.T) {
+	for name, c := range map[string]struct {
+		effect effect.Effect
+		want   Flow
+	}{
+		"an allowance": {effect.Effect{Operation: effect.Allowance, Contract: usdc, Amount: big.NewInt(1_000_001), Destination: salaries}, Flow{Allowance, "usdc", 2, salaries, []string{"payroll"}}},
+		"one of all":   {effect.Effect{Operation: effect.Unlimited, Contract: usdc, Destination: salaries}, Flow{Unlimited, "usdc", 0, salaries, []string{"payroll"}}},
+		"above its cap, which a permit by that name permits whole": {effect.Effect{Operation: effect.Unlimited, Contract: usdc, Amount: big.NewInt(1e15), Destination: salaries}, Flow{Unlimited, "usdc", 0, salaries, []string{"payroll"}}},
+		"a call":            {effect.Effect{Operation: effect.Call, Contract: salaries, Destination: salaries}, Flow{Call, "", 0, salaries, []string{"payroll"}}},
+		"a call with coins": {effect.Effect{Operation: effect.Call, Contract: salaries, Amount: big.NewInt(1), Destination: salaries}, Flow{Call, "eth", 1, salaries, []string{"payroll"}}},
+		"a message":         {effect.Effect{Operation: effect.Message, Contract: usdc, Destination: usdc}, Flow{Message, "", 0, usdc, nil}},
+		"another code":      {effect.Effect{Operation: effect.Authorise, Contract: usdc, Destination: usdc}, Flow{Authorise, "", 0, usdc, nil}},
+		"code as the Safe":  {effect.Effect{Operation: effect.DelegateCall, Contract: usdc, Destination: usdc}, Flow{DelegateCall, "", 0, usdc, nil}},
+		"a proof":           {effect.Effect{Operation: effect.Proof, Destination: usdc}, Flow{Proof, "", 0, usdc, nil}},
+	} {
+		c.effect.Chain = "eip155:1"
+		flows, err := FlowsOf(document(), []effect.Effect{c.effect})
+		if err != nil || len(flows) != 1 || fmt.Sprint(flows[0]) != fmt.Sprint(c.want) {
+			t.Errorf("%s: %+v, %v, want %+v", name, flows, err, c.want)
+		}
+		out := Outflow(document(), []effect.Effect{c.effect})
+		if out[c.want.Asset] != c.want.Amount || c.want.Amount == 0 && len(out) > 0 {
+			t.Errorf("%s: %v is given out", name, out)
+		}
 	}
 }
 
@@ -94,14 +127,16 @@ func TestFlowsRefused(t *testing.T) {
 	} {
 		r := request(t)
 		c.change(&r)
-		if flows, err := FlowsOfEVM(document(), decoded(t, r)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if flows, err := FlowsOf(document(), decoded(t, r)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %+v, %v", name, flows, err)
 		}
 	}
-	for name, f := range map[string]evm.Facts{
-		"operation": {ChainID: 1, Operation: "upgrade", Amount: big.NewInt(1), MaxFee: big.NewInt(1)}, "no token": {ChainID: 1, Operation: evm.ERC20Transfer, Amount: big.NewInt(1), MaxFee: big.NewInt(1)},
+	for name, e := range map[string]effect.Effect{
+		"operation": {Chain: "eip155:1", Operation: "upgrade", Amount: big.NewInt(1)}, "opaque": {Chain: "eip155:1", Operation: effect.Opaque}, "no amount": {Chain: "eip155:1", Operation: effect.Transfer},
+		"an allowance without one": {Chain: "eip155:1", Operation: effect.Allowance, Contract: usdc}, "an unlimited one of a stranger": {Chain: "eip155:1", Operation: effect.Unlimited, Contract: salaries},
+		"coins along where they are not listed": {Chain: "eip155:5", Operation: effect.Call, Contract: salaries, Amount: big.NewInt(1)},
 	} {
-		if flows, err := FlowsOfEVM(document(), f); err == nil {
+		if flows, err := FlowsOf(document(), []effect.Effect{e}); err == nil {
 			t.Errorf("%s: %+v", name, flows)
 		}
 	}
@@ -132,7 +167,7 @@ func TestFeeDrain(t *testing.T) {
 	for range 100 {
 		r := request(t)
 		r.Amount, r.FeeCap = big.NewInt(1), big.NewInt(2e12) // 42 thousandths of an ether
-		flows, err := FlowsOfEVM(d, decoded(t, r))
+		flows, err := FlowsOf(d, decoded(t, r))
 		if err != nil {
 			t.Fatal(err)
 		}

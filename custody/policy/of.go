@@ -11,6 +11,9 @@ func Of(d charter.Document) (*Policy, error) {
 	if err := checkAddresses(d); err != nil {
 		return nil, err
 	}
+	if _, err := BookOf(d); err != nil {
+		return nil, err
+	}
 	p, err := Read([]byte(d.Policy), VocabularyOf(d))
 	if err != nil {
 		return nil, err

@@ -1,13 +1,14 @@
 package review
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/ledger"
 	"github.com/ostraka/ostraka/custody/policy"
@@ -20,11 +21,11 @@ type Past struct {
 	ID                        statement.ID
 	Vault                     string
 	Purpose, Chain, Initiator string
-	Approved                  []string  // people
-	At                        time.Time // when it was decided on
-	Until                     time.Time // when it expired, or will
-	Does                      *evm.Facts
-	Proof                     string // where Does is nil: the address whose control it proves; empty: it was not decoded
+	Approved                  []string        // people
+	At                        time.Time       // when it was decided on
+	Until                     time.Time       // when it expired, or will
+	Does                      []effect.Effect // of a transaction; nil: it is none, or it was not decoded
+	Proof                     string          // where Does is nil: the address whose control it proves; empty: it was not decoded
 	Was                       Was
 	Why                       string // of Otherwise: what it ended by
 }
@@ -81,7 +82,7 @@ func Replay(d charter.Document, past []Past) ([]Outcome, error) {
 			o.Would = x.Was.would(o.Verdict)
 		}
 		if o.Verdict == policy.Allow && x.Does != nil {
-			if lines := Lines(d, *x.Does); len(lines) > 0 {
+			if lines := Lines(d, x.Does); len(lines) > 0 {
 				_ = books[x.Vault].Put(ledger.Debit{Intent: x.ID, Lines: lines, At: x.At})
 			}
 		}
@@ -142,7 +143,7 @@ func flowsOf(d charter.Document, x Past) ([]policy.Flow, error) {
 	if x.Does == nil {
 		return []policy.Flow{{Operation: policy.Proof, Destination: x.Proof}}, nil
 	}
-	return policy.FlowsOfEVM(d, *x.Does)
+	return policy.FlowsOf(d, x.Does)
 }
 
 // A Question is an intent as a charter is asked about it: by its policy, and by the vault's quorum beside it.
@@ -206,8 +207,8 @@ func (q *Question) Lacks() (people, organisations int) {
 }
 
 // Lines are what a transaction of the past gave out of each asset at most, in a charter's units.
-func Lines(d charter.Document, f evm.Facts) (lines []ledger.Line) {
-	sums := policy.Outflow(d, f)
+func Lines(d charter.Document, effects []effect.Effect) (lines []ledger.Line) {
+	sums := policy.Outflow(d, effects)
 	for _, a := range d.Assets { // ascending
 		if n, moved := sums[a.Name]; moved {
 			lines = append(lines, ledger.Line{Asset: a.Name, Amount: n})
@@ -218,27 +219,34 @@ func Lines(d charter.Document, f evm.Facts) (lines []ledger.Line) {
 
 // A Sum is what went out of one asset, and what would have, in its smallest unit and without fees.
 type Sum struct {
-	Asset      string // as CAIP-19
-	Was, Would *big.Int
+	Chain, Contract string // contract is empty of the chain's own asset
+	Was, Would      *big.Int
 }
 
 // SumsOf adds up outcomes, by asset.
 func SumsOf(all []Outcome) (sums []Sum) {
 	for _, o := range all {
-		if o.Does == nil {
-			continue
-		}
-		i := slices.IndexFunc(sums, func(s Sum) bool { return s.Asset == o.Does.Asset })
-		if i < 0 {
-			i, sums = len(sums), append(sums, Sum{o.Does.Asset, new(big.Int), new(big.Int)})
-		}
-		if o.Was == Signed {
-			sums[i].Was.Add(sums[i].Was, o.Does.Amount)
-		}
-		if o.Verdict == policy.Allow {
-			sums[i].Would.Add(sums[i].Would, o.Does.Amount)
+		for _, e := range o.Does {
+			if !e.Operation.Moves() {
+				continue
+			}
+			i := slices.IndexFunc(sums, func(s Sum) bool { return s.Chain == e.Chain && s.Contract == e.Contract })
+			if i < 0 {
+				i, sums = len(sums), append(sums, Sum{e.Chain, e.Contract, new(big.Int), new(big.Int)})
+			}
+			if o.Was == Signed {
+				sums[i].Was.Add(sums[i].Was, e.Amount)
+			}
+			if o.Verdict == policy.Allow {
+				sums[i].Would.Add(sums[i].Would, e.Amount)
+			}
 		}
 	}
-	slices.SortFunc(sums, func(a, b Sum) int { return strings.Compare(a.Asset, b.Asset) })
+	slices.SortFunc(sums, func(a, b Sum) int {
+		if one := strings.Compare(a.Chain, b.Chain); one != 0 || (a.Contract == "") == (b.Contract == "") {
+			return cmp.Or(one, strings.Compare(a.Contract, b.Contract))
+		}
+		return strings.Compare(b.Contract, a.Contract) // the chain's own comes last
+	})
 	return slices.DeleteFunc(sums, func(s Sum) bool { return s.Was.Sign() == 0 && s.Would.Sign() == 0 })
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -38,7 +38,7 @@ func pays(n byte, at string, amount int64, was Was) Past {
 	wei := new(big.Int).Mul(big.NewInt(amount), big.NewInt(1e18))
 	return Past{
 		ID: statement.ID{n}, Vault: "treasury", Purpose: "transaction", Chain: "eip155:1", Initiator: "alice", Approved: []string{"bob"}, At: when, Until: when.Add(time.Hour),
-		Does: &evm.Facts{Operation: evm.NativeTransfer, Asset: "eip155:1/slip44:60", Amount: wei, ChainID: 1, MaxFee: new(big.Int)}, Was: was,
+		Does: []effect.Effect{{Operation: effect.Transfer, Chain: "eip155:1", Amount: wei}, {Operation: effect.Fee, Chain: "eip155:1", Amount: new(big.Int)}}, Was: was,
 	}
 }
 

@@ -77,7 +77,10 @@ const (
 	MaxGuardians    = 32
 	MaxAssets       = 64
 	MaxPayees       = 256
-	MaxLabels       = 16 // of one payee
+	MaxContracts    = 128  // that vaults may call; likewise networks, types of typed data, codes
+	MaxFunctions    = 64   // of one contract
+	MaxDeclaration  = 2048 // bytes of a function, or of a type of typed data
+	MaxLabels       = 16   // of one payee
 	MaxVaults       = 64
 	MaxControl      = 64      // control rules
 	MaxPolicyLine   = 1024    // bytes of one line of rules
@@ -265,8 +268,8 @@ var intentFields = []Spec{
 	path("path", 3, "department, account and index below the vault's root"),
 	text("address", 128, "the sender, as the chain writes it"),
 	chain("chain", "where the transaction is valid"),
-	word("purpose", "what the signature is for", "proof", "transaction"),
-	Spec{Name: "transaction", Type: Hex, Min: 1, Max: MaxTransaction, Doc: "the full unsigned transaction; for purpose transaction alone"}.optional(),
+	word("purpose", "what the signature is for", "message", "proof", "transaction"),
+	Spec{Name: "transaction", Type: Hex, Min: 1, Max: MaxTransaction, Doc: "the full unsigned transaction, for purpose transaction; for purpose message the message that is signed, whole"}.optional(),
 	text("entity", 128, "in whose name the proof is said; for purpose proof alone").optional(),
 	number("height", 0, maxInt, "of the block as of which the proof speaks; for purpose proof alone").optional(),
 	hexOf("block", 32, "its hash, as the chain writes it; present where the height is").optional(),

@@ -44,6 +44,8 @@ var charterFields = []Spec{
 		text("contract", 128, "absent for the chain's own asset").optional(),
 		number("decimals", 0, 36, "of people's unit"),
 		number("unit", 0, 36, "policy counts in 10^unit of the smallest"),
+		text("allowance", 77, "of an ERC-20 token: the largest allowance that is no unlimited one, in its smallest unit, decimal").optional(),
+		word("standard", "of a collection", "erc1155", "erc721").optional(),
 	),
 	label("payee", "in ascending order").times(0, MaxPayees).with(
 		chain("payee-chain", ""),
@@ -103,6 +105,30 @@ var charterFields = []Spec{
 			number("tranche-every", 1, MaxDelay, "seconds of a period"),
 			number("tranche-count", 1, MaxTranches, "periods; afterwards everything may leave"),
 		),
+	),
+	chain("network", "an EVM chain that differs from the common rules, in ascending order").times(0, MaxContracts).with(
+		word("no-eip1559", "it has no dynamic fees", "yes").optional(),
+		word("set-code", "accounts may become code there (EIP-7702)", "yes").optional(),
+		word("access-lists", "EIP-2930's lists may stand in transactions", "yes").optional(),
+		text("data-fee", 39, "what one transaction may cost beside its gas, in the chain's smallest unit, decimal").optional(),
+	),
+	label("evm-contract", "that vaults may call, in ascending order").times(0, MaxContracts).with(
+		chain("contract-chain", ""),
+		text("contract-address", 128, ""),
+		text("function", MaxDeclaration, "as Solidity declares it, in ascending order").times(0, MaxFunctions),
+		text("delegate", MaxDeclaration, "that a Safe of the vault's may run as itself, in ascending order").times(0, MaxFunctions),
+	),
+	label("typed-data", "a type of EIP-712 that vaults may sign, in ascending order").times(0, MaxContracts).with(
+		chain("typed-chain", ""),
+		text("typed-contract", 128, "verifyingContract of its domain"),
+		text("domain-name", 128, "").optional(),
+		text("domain-version", 128, "").optional(),
+		hexOf("domain-salt", 32, "").optional(),
+		text("type", MaxDeclaration, "encodeType of the message"),
+	),
+	label("code", "a contract that an account may become, in ascending order").times(0, MaxContracts).with(
+		chain("code-chain", ""),
+		text("code-address", 128, "zero takes the account's code away"),
 	),
 	label("attest", "operator whose node must show what it runs on, in ascending order").times(0, MaxOperators).with(
 		number("attest-fresh", MinFresh, MaxFresh, "seconds that its evidence counts"),

@@ -93,7 +93,7 @@ type signedLeaf struct {
 // noteSigned keeps what logs tell of a request's signatures, for comparison with chains.
 func (v *verifier) noteSigned(q *request) {
 	rec := v.recordOf(q)
-	if rec == nil || q.doc != nil && q.intent.Purpose == intent.PurposeProof {
+	if rec == nil || q.doc != nil && q.intent.Purpose != intent.PurposeTransaction {
 		return
 	}
 	for id := range q.signed {
@@ -108,7 +108,7 @@ func (v *verifier) noteSigned(q *request) {
 		s.need = max(1, s.need-v.cannotTell(s))
 		if q.doc != nil {
 			s.chain, s.from, s.took = q.intent.Chain, q.intent.Address, slices.Sorted(maps.Keys(q.taken))
-			if tx, err := evm.DecodeCall(q.intent.Transaction, evm.AnyCall); err == nil {
+			if tx, err := evm.ParseUnsigned(q.intent.Transaction); err == nil {
 				s.nonce = tx.Facts().Nonce
 			}
 		}

@@ -101,11 +101,7 @@ func (v *verifier) reads(it intent.Intent, o *rescue.Outflow) {
 
 // moves is how much a transaction takes of each asset, in the charter's units, its fee included: what caps and tranches count.
 func moves(d charter.Document, f evm.Facts) (map[string]int64, error) {
-	of := policy.FlowsOfEVM
-	if f.Operation == evm.ContractCall {
-		of = policy.FeeOfEVM
-	}
-	flows, err := of(d, f)
+	flows, err := policy.FlowsOf(d, f.Effects())
 	if err != nil {
 		return nil, err
 	}

@@ -529,9 +529,12 @@ func (v *verifier) checkSigned(q *request, out *Request) error {
 		for _, shown := range v.named[id] {
 			v.signatures++
 			var e error
-			if q.intent.Purpose == intent.PurposeProof {
+			switch q.intent.Purpose {
+			case intent.PurposeProof:
 				e = q.checkProof(id, shown.raw, child)
-			} else {
+			case intent.PurposeMessage:
+				e = q.checkMessage(id, shown.raw)
+			default:
 				e = q.checkTransaction(id, shown.raw)
 			}
 			if e != nil {
@@ -559,20 +562,30 @@ func (q *request) suite() string {
 }
 
 func (q *request) checkTransaction(id [32]byte, raw []byte) error {
-	signed, err := evm.ParseSigned(raw)
-	if err != nil {
-		return err
-	}
-	tx, err := evm.DecodeCall(q.intent.Transaction, evm.AnyCall)
+	signed, err := evm.ParseAny(raw)
 	switch {
 	case err != nil:
 		return err
-	case signed.Transaction.Digest() != tx.Digest():
+	case !bytes.Equal(signed.Transaction.Unsigned(), q.intent.Transaction):
 		return errors.New("it is not the transaction that was asked for")
 	case signed.From.String() != q.intent.Address:
 		return fmt.Errorf("%s signed it, not %s", signed.From, q.intent.Address)
 	case [32]byte(signed.Hash) != id:
 		return fmt.Errorf("its id is %s, the logs tell of %x", signed.Hash, id)
+	}
+	return nil
+}
+
+// checkMessage checks typed data or an authorization.
+func (q *request) checkMessage(id [32]byte, raw []byte) error {
+	digest, from, err := evm.CheckMessage(q.intent.Transaction, raw)
+	switch {
+	case err != nil:
+		return err
+	case from.String() != q.intent.Address:
+		return fmt.Errorf("%s signed it, not %s", from, q.intent.Address)
+	case [32]byte(digest) != id:
+		return fmt.Errorf("its digest is %s, the logs tell of %x", digest, id)
 	}
 	return nil
 }

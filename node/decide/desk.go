@@ -111,6 +111,8 @@ type Config struct {
 	Charter func() (x charter.Charter, ok bool)
 	// Policy reads the rules of a version.
 	Policy func(id statement.ID) (*policy.Policy, error)
+	// Book is what a version that is or was in force here names of EVM chains.
+	Book func(charter statement.ID) (*evm.Allowed, error)
 	// TermsUnder gives a vault the terms of a version that is or was in force here.
 	TermsUnder func(v charter.Vault, under statement.ID) (charter.Vault, bool)
 	// TermsThen gives it the terms that such a version had at a time, whatever was revoked since.
@@ -162,9 +164,11 @@ type Desk struct {
 
 	shunning sync.Mutex // held while what befell a party is noted and written; taken before all others
 
-	claims map[statement.ID]claim         // of the intents that have not come to an end
-	slots  map[slot]map[statement.ID]bool // which of them have one nonce
-	open   map[initiator]int              // how many of them are not signed
+	claims map[statement.ID]claim           // of the intents that have not come to an end
+	slots  map[string]map[statement.ID]bool // which of them use one thing that its chain gives once
+	open   map[initiator]int                // how many of them are not signed
+
+	chapters map[statement.ID]*evm.Allowed // what charters name of EVM chains, by their ids
 
 	rules rules                        // of the charter in force
 	flows map[statement.ID]outflows    // what each vault gave out, or may
@@ -230,7 +234,7 @@ type ruling struct {
 func New(cfg Config) *Desk {
 	return &Desk{
 		cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{},
-		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[slot]map[statement.ID]bool{}, open: map[initiator]int{}, unallowed: map[statement.ID]wait{},
+		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[string]map[statement.ID]bool{}, chapters: map[statement.ID]*evm.Allowed{}, open: map[initiator]int{}, unallowed: map[statement.ID]wait{},
 	}
 }
 

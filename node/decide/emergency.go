@@ -107,13 +107,13 @@ func (e emergency) underPlan(r intent.Ruling) intent.Ruling {
 }
 
 // judge asks the dockets. Where the plan rules, what it does not allow is denied; everything else that is held may be free again.
-func (d *Desk) judge(ctx context.Context, now time.Time, f *file, e *emergency, r intent.Ruling) intent.Ruling {
+func (d *Desk) judge(ctx context.Context, now time.Time, f *file, v ceremony.View, e *emergency, r intent.Ruling) intent.Ruling {
 	x, ok := d.cfg.Charter()
 	if !ok {
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleSOS, errNoCharter.Error()
 		return r
 	}
-	err := d.fill(ctx, x.Document, f, e)
+	err := d.fill(ctx, x.Document, v.Vault, f, e)
 	if err == nil {
 		err = e.sos.Judge(ctx, now, f.life.Intent().Vault, e.outflow)
 	}
@@ -133,27 +133,30 @@ func (d *Desk) judge(ctx context.Context, now time.Time, f *file, e *emergency, 
 var errEndpoint = errors.New("this node's own endpoint does not say what a fee usually is")
 
 // fill decodes what leaves.
-func (d *Desk) fill(ctx context.Context, doc charter.Document, f *file, e *emergency) error {
+func (d *Desk) fill(ctx context.Context, doc charter.Document, v charter.Vault, f *file, e *emergency) error {
 	t, ok := transferOf(f.payload)
+	if _, lends := f.payload.(*message); lends {
+		return fmt.Errorf("%w: only transactions leave a vault in SOS, and no message that another may use", sos.ErrHeld)
+	}
 	if !ok {
 		return nil // a proof; and what is not decoded was denied before
 	}
-	flows, err := sosFlows(doc, t)
+	flows, err := sosFlows(doc, v, t)
 	if err != nil {
 		return fmt.Errorf("%w: %w", sos.ErrPlan, err)
 	}
-	e.outflow.Flows, e.outflow.Slot = flows, t.slot().key()
+	e.outflow.Flows, e.outflow.Slot = flows, slotKey(f.slot())
 	if !e.rules() {
 		return nil // tranches bound amounts, and not fees
 	}
-	usual, err := d.cfg.Usual(ctx, t.from, t.tx)
+	usual, err := d.cfg.Usual(ctx, t.from, t.Transaction())
 	if err != nil {
 		return fmt.Errorf("%w: %w", errEndpoint, err)
 	}
 	if usual == nil {
 		return fmt.Errorf("%w: what a fee usually is on chain %s is not known here: this node has no endpoint of it, or the transaction would fail", sos.ErrPlan, e.outflow.Chain)
 	}
-	return e.fees(doc, t.tx.Facts(), usual)
+	return e.fees(doc, t.tx(), usual)
 }
 
 // fees compares fees exactly: policy units are rounded up, and a fee that is burnt may hide in one unit (S12).
@@ -177,14 +180,22 @@ func (e *emergency) fees(doc charter.Document, f evm.Facts, usual *big.Int) erro
 	return nil
 }
 
-// sosFlows are what a transaction does, as SOS counts it.
-func sosFlows(doc charter.Document, t *transfer) (out []sos.Flow, err error) {
-	f := t.tx.Facts()
-	flows, err := policy.FlowsOfEVM(doc, f)
-	if f.Operation == evm.ContractCall {
-		flows, err = policy.FeeOfEVM(doc, f)
+var errNoMove = errors.New("it is neither a transfer nor a call that the plan names")
+
+// sosFlows are what a transaction does, as SOS counts it: transfers, and calls that the plan names, whatever a charter's book says of them besides.
+func sosFlows(doc charter.Document, v charter.Vault, t *transfer) (out []sos.Flow, err error) {
+	f := t.tx()
+	effects := f.Effects()
+	switch _, transfers := t.Facts(); {
+	case f.Kind > evm.Legacy:
+		return nil, errNoMove
+	case called(v, f):
 		out = append(out, sos.Flow{What: sos.Call, To: f.Destination.String(), Data: f.Calldata})
+		effects = effects[1:]
+	case !transfers:
+		return nil, errNoMove
 	}
+	flows, err := policy.FlowsOf(doc, effects)
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +212,12 @@ func sosFlows(doc charter.Document, t *transfer) (out []sos.Flow, err error) {
 		out = append(out, y)
 	}
 	return out, nil
+}
+
+// called says that a transaction is a call that the plan of a vault names, without value.
+func called(v charter.Vault, f evm.Facts) bool {
+	named := policy.Named(v)
+	return named != nil && len(f.Calldata) > 0 && f.Amount.Sign() == 0 && named(f.ChainID, f.Destination, f.Calldata)
 }
 
 // counted makes the writer of a decision one that counts what an ALLOW lets out, in the same transaction.
@@ -228,11 +245,15 @@ func (d *Desk) tookPlace(ctx context.Context, now time.Time, f *file, ev intent.
 	if desk == nil || !known {
 		return write
 	}
-	flows, err := sosFlows(x.Document, t)
+	v, err := d.vaultOf(it)
+	if err != nil {
+		return write
+	}
+	flows, err := sosFlows(x.Document, v.Vault, t)
 	if err != nil { // it moves what the charter does not know: nothing counted it
 		return write
 	}
-	o := sos.Outflow{Intent: f.stmt.ID(), Key: it.Key, Transaction: true, Chain: it.Chain, Flows: flows, Slot: t.slot().key()}
+	o := sos.Outflow{Intent: f.stmt.ID(), Key: it.Key, Transaction: true, Chain: it.Chain, Flows: flows, Slot: slotKey(f.slot())}
 	return func(entry journal.Entry) error {
 		return desk.Settle(ctx, now, it.Vault, o, func(more journal.Entry) error {
 			entry.Add(more)

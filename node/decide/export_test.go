@@ -9,6 +9,7 @@ import (
 
 	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/chain/effect"
+	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -21,8 +22,8 @@ func Several(n int) string { return memoSeveral + strconv.Itoa(n) }
 const memoSeveral = "signatures needed: "
 
 func init() {
-	payloadOf = func(s statement.Statement, it intent.Intent, v ceremony.View, key group.Point, address string) (payload, error) {
-		p, err := decode(s, it, v, key, address)
+	payloadOf = func(s statement.Statement, it intent.Intent, v ceremony.View, key group.Point, address string, book *evm.Allowed) (payload, error) {
+		p, err := decode(s, it, v, key, address, book)
 		if n := needed(it); err == nil && n > 1 {
 			p = &several{p, v, n}
 		}

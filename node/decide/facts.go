@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/intent"
@@ -37,7 +38,13 @@ func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 	}
 	// Key, path and bytes of an intent never change: once is enough.
 	if f.read == nil || f.read.key != v.Current.Record.KeyID {
-		f.read = read(f.stmt, it, v)
+		book, err := d.chapter(it.Charter)
+		x := read(f.stmt, it, v, book)
+		if err != nil { // it may be known soon: nothing is kept of this
+			out.Address, out.Unclear = x.address, err.Error()
+			return out
+		}
+		f.read = x
 	}
 	if f.payload = f.read.payload; f.read.unclear != "" {
 		out.Address, out.Unclear = f.read.address, f.read.unclear
@@ -45,6 +52,24 @@ func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 	}
 	out.Address, out.Chain, out.Decoded = f.read.address, f.read.chain, f.read.lines
 	return out
+}
+
+// chapter is the book of the charter that an intent names, which says what its bytes mean.
+func (d *Desk) chapter(under statement.ID) (*evm.Allowed, error) {
+	d.mu.Lock()
+	book := d.chapters[under]
+	d.mu.Unlock()
+	if book != nil {
+		return book, nil
+	}
+	book, err := d.cfg.Book(under)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.chapters[under] = book
+	return book, nil
 }
 
 // decoded is what a node makes of an intent under one key.
@@ -57,7 +82,7 @@ type decoded struct {
 	lines   []intent.Fact
 }
 
-func read(s statement.Statement, it intent.Intent, v ceremony.View) *decoded {
+func read(s statement.Statement, it intent.Intent, v ceremony.View, book *evm.Allowed) *decoded {
 	out := &decoded{key: v.Current.Record.KeyID}
 	key, err := Key(v, it.Path[:])
 	if err == nil {
@@ -67,7 +92,7 @@ func read(s statement.Statement, it intent.Intent, v ceremony.View) *decoded {
 		out.unclear = fmt.Sprintf("the sender's address: %v", err)
 		return out
 	}
-	if out.payload, err = payloadOf(s, it, v, key, out.address); err != nil {
+	if out.payload, err = payloadOf(s, it, v, key, out.address, book); err != nil {
 		out.payload, out.unclear = nil, err.Error()
 		return out
 	}
@@ -97,7 +122,7 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 		return r, facts, e, nil
 	}
 	if r.Verdict != intent.Deny && e.sos != nil {
-		r = d.judge(ctx, now, f, &e, r)
+		r = d.judge(ctx, now, f, v, &e, r)
 	}
 	if r.Verdict != intent.Deny && f.waits == "" && !e.rules() {
 		r = d.apply(now, f, v, r)
@@ -134,9 +159,9 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 func (d *Desk) state(ctx context.Context, p payload, replaces bool) (checked bool, why string, err error) {
 	if t, ok := transferOf(p); ok {
 		if replaces {
-			return d.cfg.CheckReplacing(ctx, t.from, t.tx.Facts())
+			return d.cfg.CheckReplacing(ctx, t.from, t.tx())
 		}
-		return d.cfg.Check(ctx, t.from, t.tx.Facts())
+		return d.cfg.Check(ctx, t.from, t.tx())
 	}
 	if p, ok := p.(*proof); ok && p.AsOf != nil {
 		if !chain.ReadsBlocks(p.Chain) {

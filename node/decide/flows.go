@@ -2,13 +2,12 @@ package decide
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/ledger"
@@ -19,32 +18,37 @@ import (
 // outflows are what one vault's intents give out, by nonce and intent: signed, possibly signed, or allowed by this node or by operators enough and
 // not over, or over while operators enough, or this node and another, allowed it. Of those with one nonce the chain takes one: they count as
 // what the largest of them gives out, of each asset.
-type outflows map[slot]map[statement.ID]outflow
+type outflows map[string]map[statement.ID]outflow
 
 type outflow struct {
-	facts  evm.Facts
-	digest [32]byte // that is signed: one transaction, whatever intents ask for it
-	signed bool     // its signature is known
-	final  bool     // it is on its chain for good
-	open   bool
-	at     time.Time // zero: nothing is given out
+	effects []effect.Effect
+	digest  [32]byte // of what is signed: one transaction, whatever intents ask for it
+	signed  bool     // its signature is known
+	final   bool     // it is on its chain for good
+	open    bool
+	at      time.Time // zero: nothing is given out
 }
 
-// key is what a nonce's debit stands under in a ledger.
-func (s slot) key() statement.ID {
-	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(s.from[:], s.chain), s.nonce)
-	return sha256.Sum256(b)
+// slot names all that a file's payload uses and its chain gives once: of payloads with one slot the chain takes one. What uses nothing of the kind has a slot of its own.
+func (f *file) slot() string {
+	spends := f.payload.spends()
+	if len(spends) == 0 {
+		return "intent:" + f.stmt.ID().String()
+	}
+	return strings.Join(spends, " ")
 }
+
+// slotKey is what a slot's debit stands under in a ledger.
+func slotKey(slot string) statement.ID { return sha256.Sum256([]byte(slot)) }
 
 // outflow is what a file's transaction gives out, as far as this node can tell; ok is false if that is nothing.
-func (d *Desk) outflow(f *file) (at slot, o outflow, ok bool) {
-	t, onChain := transferOf(f.payload)
-	if !onChain {
-		return at, o, false
+func (d *Desk) outflow(f *file) (at string, o outflow, ok bool) {
+	if f.payload == nil || f.life.Intent().Purpose == intent.PurposeProof {
+		return "", o, false
 	}
 	l := f.life
-	o = outflow{facts: t.tx.Facts(), digest: t.tx.Digest(), signed: l.Hash() != "", final: l.State() == intent.Final}
-	at = slot{t.from, o.facts.ChainID, o.facts.Nonce}
+	o = outflow{effects: f.payload.effects(), digest: digestOf(f.payload), signed: l.Hash() != "", final: l.State() == intent.Final}
+	at = f.slot()
 	switch ours := l.Verdict(d.cfg.Operator) == intent.Allow; {
 	case o.signed || l.PossiblySigned():
 		o.at = l.Closed()
@@ -58,6 +62,15 @@ func (d *Desk) outflow(f *file) (at slot, o outflow, ok bool) {
 		}
 	}
 	return at, o, !f.gone && !o.at.IsZero()
+}
+
+// digestOf is one name of all that is to be signed.
+func digestOf(p payload) [32]byte {
+	h := sha256.New()
+	for _, u := range p.uses() {
+		h.Write(u.Message)
+	}
+	return [32]byte(h.Sum(nil))
 }
 
 // debit brings a vault's ledger up to date with a file. The ledger has no rows of its own: the lives, which are durable with the decisions,
@@ -87,22 +100,22 @@ func (d *Desk) debit(f *file) {
 }
 
 // count puts a nonce's debit into its vault's ledger, or takes it out.
-func (d *Desk) count(doc charter.Document, l *ledger.Ledger, vault statement.ID, at slot) {
-	l.Release(at.key())
+func (d *Desk) count(doc charter.Document, l *ledger.Ledger, vault statement.ID, at string) {
+	l.Release(slotKey(at))
 	debit, any := debitOf(doc, at, d.flows[vault][at])
 	if !any {
 		return
 	}
 	if err := l.Put(debit); err != nil {
-		d.cfg.Log.Error("an outflow is not counted", "nonce", at.nonce, "error", err) // nothing stands there, and its lines are in order: it cannot be
+		d.cfg.Log.Error("an outflow is not counted", "of", at, "error", err) // nothing stands there, and its lines are in order: it cannot be
 	}
 }
 
 // debitOf is the debit of all that have one nonce. Once one of them is final, the others are nothing.
-func debitOf(doc charter.Document, at slot, all map[statement.ID]outflow) (out ledger.Debit, any bool) {
+func debitOf(doc charter.Document, at string, all map[statement.ID]outflow) (out ledger.Debit, any bool) {
 	most := map[string]int64{}
 	for _, o := range live(all) {
-		for _, line := range review.Lines(doc, o.facts) {
+		for _, line := range review.Lines(doc, o.effects) {
 			most[line.Asset] = max(most[line.Asset], line.Amount)
 		}
 		out.Open = out.Open || o.open
@@ -115,7 +128,7 @@ func debitOf(doc charter.Document, at slot, all map[statement.ID]outflow) (out l
 		out.Lines = append(out.Lines, ledger.Line{Asset: asset, Amount: amount})
 	}
 	slices.SortFunc(out.Lines, func(a, b ledger.Line) int { return strings.Compare(a.Asset, b.Asset) })
-	out.Intent = at.key()
+	out.Intent = slotKey(at)
 	return out, any
 }
 
@@ -147,12 +160,10 @@ func (o outflow) before(p outflow) bool {
 
 // beside is what else has the nonce of a file's transaction may give out, and under which key its debit stands.
 func (d *Desk) beside(doc charter.Document, f *file) (key statement.ID, most map[string]int64) {
-	t, onChain := transferOf(f.payload)
-	if !onChain {
+	if f.payload == nil {
 		return f.stmt.ID(), nil
 	}
-	facts := t.tx.Facts()
-	at := slot{t.from, facts.ChainID, facts.Nonce}
+	at := f.slot()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	debit, _ := debitOf(doc, at, d.flows[f.life.Intent().Vault][at])
@@ -160,7 +171,7 @@ func (d *Desk) beside(doc charter.Document, f *file) (key statement.ID, most map
 	for _, line := range debit.Lines {
 		most[line.Asset] = line.Amount
 	}
-	return at.key(), most
+	return slotKey(at), most
 }
 
 // forgetFlows lets go of what counts in no window any more. The caller holds the desk's lock.

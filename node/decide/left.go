@@ -50,9 +50,8 @@ func (d *Desk) leftBy(doc charter.Document, f *file) (p sos.Past, ok bool) {
 		return p, false
 	}
 	p.Outflow = sos.Outflow{Intent: f.stmt.ID(), Vault: v.Vault.Name, Key: it.Key, Transaction: true, Chain: it.Chain}
-	facts := t.tx.Facts()
-	p.Slot = slot{t.from, facts.ChainID, facts.Nonce}.key()
-	if p.Flows, err = sosFlows(doc, t); err != nil {
+	p.Slot = slotKey(f.slot())
+	if p.Flows, err = sosFlows(doc, v.Vault, t); err != nil {
 		return p, false // of an asset that the charter does not know: no cap and no tranche is of it
 	}
 	for _, by := range slices.Sorted(maps.Keys(f.decisions)) {

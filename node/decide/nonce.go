@@ -3,6 +3,8 @@ package decide
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
@@ -15,18 +17,6 @@ import (
 // nonce of an address the chain takes one, and the other waits for ever.
 const RuleNonce = "nonce"
 
-// slot is what a chain gives away once.
-type slot struct {
-	from  evm.Address
-	chain uint64
-	nonce uint64
-}
-
-func (t *transfer) slot() slot {
-	f := t.tx.Facts()
-	return slot{t.from, f.ChainID, f.Nonce}
-}
-
 // claim is what the desk keeps of an intent that has not come to an end, under its own lock:
 // another intent's file is locked by whoever works on it.
 type claim struct {
@@ -35,9 +25,9 @@ type claim struct {
 	initiator string
 	created   time.Time
 	state     intent.State
-	slot      slot
-	decoded   bool // slot is known
-	does      *evm.Transaction
+	spends    []string   // what it uses and its chain gives once; nil: nothing, or it is not decoded
+	does      *evm.Facts // of a transaction
+	from      evm.Address
 	signed    bool
 	ours      bool // this node allows it, or is about to
 	allows    int  // operators known to allow it
@@ -96,8 +86,12 @@ func (f *file) claim(operator string) claim {
 	if f.met || l.Suffices() { // one operator's word alone keeps no nonce
 		c.allows = l.Count(intent.Allow)
 	}
+	if f.payload != nil {
+		c.spends = f.payload.spends()
+	}
 	if t, ok := transferOf(f.payload); ok {
-		c.slot, c.decoded, c.does = t.slot(), true, t.tx
+		f := t.tx()
+		c.does, c.from = &f, t.from
 	}
 	return c
 }
@@ -106,7 +100,7 @@ func (f *file) claim(operator string) claim {
 func over(l intent.Life) bool {
 	switch l.State() {
 	case intent.Signed:
-		return l.Intent().Purpose == intent.PurposeProof // it goes on no chain
+		return l.Intent().Purpose != intent.PurposeTransaction // it goes on no chain
 	case intent.Final, intent.Denied, intent.Expired, intent.Cancelled, intent.Replaced, intent.Failed:
 		return true
 	}
@@ -144,11 +138,11 @@ func (d *Desk) track(f *file) {
 	if !c.signed {
 		d.open[c.by()]++
 	}
-	if c.decoded {
-		if d.slots[c.slot] == nil {
-			d.slots[c.slot] = map[statement.ID]bool{}
+	for _, s := range c.spends {
+		if d.slots[s] == nil {
+			d.slots[s] = map[statement.ID]bool{}
 		}
-		d.slots[c.slot][id] = true
+		d.slots[s][id] = true
 	}
 }
 
@@ -163,9 +157,23 @@ func (d *Desk) untrack(id statement.ID) {
 			delete(d.open, old.by())
 		}
 	}
-	if delete(d.slots[old.slot], id); len(d.slots[old.slot]) == 0 {
-		delete(d.slots, old.slot)
+	for _, s := range old.spends {
+		if delete(d.slots[s], id); len(d.slots[s]) == 0 {
+			delete(d.slots, s)
+		}
 	}
+}
+
+// rivals are the claims that use what one uses, itself among them. The caller holds the desk's lock.
+func (d *Desk) rivals(c claim) map[statement.ID]bool {
+	if len(c.spends) == 1 {
+		return d.slots[c.spends[0]]
+	}
+	out := map[statement.ID]bool{}
+	for _, s := range c.spends {
+		maps.Copy(out, d.slots[s])
+	}
+	return out
 }
 
 // rival finds the live intent that keeps this one's nonce from it; ok is false if there is
@@ -177,10 +185,10 @@ func (d *Desk) rival(f *file, may, reserve bool) (by claim, replaces, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	own, known := d.claims[f.stmt.ID()]
-	if !known || !own.decoded {
+	if !known {
 		return claim{}, false, false
 	}
-	for id := range d.slots[own.slot] {
+	for id := range d.rivals(own) {
 		c := d.claims[id]
 		switch {
 		case id == own.id || !c.before(own):
@@ -200,7 +208,7 @@ func (d *Desk) rival(f *file, may, reserve bool) (by claim, replaces, ok bool) {
 // gives says that a signed transaction waits on its chain, and another does the same for more: whichever of the two the chain takes, it is what was asked for.
 func (c claim) gives(to claim) bool {
 	waits := c.state == intent.Signed || c.state == intent.Broadcast || c.state == intent.Seen || c.state == intent.Dropped || c.state == intent.Reorged
-	return c.signed && waits && !to.signed && c.does != nil && to.does != nil && evm.Replaces(to.does.Facts(), c.does.Facts()) == nil
+	return c.signed && waits && !to.signed && c.does != nil && to.does != nil && evm.Replaces(*to.does, *c.does) == nil
 }
 
 // replaces says whether this node allowed an intent by the plan of an emergency: then it may replace.
@@ -215,7 +223,7 @@ func (d *Desk) Successor(x Sent) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	own := d.claims[x.ID]
-	for id := range d.slots[own.slot] {
+	for id := range d.rivals(own) {
 		if id != x.ID && d.claims[id].signed {
 			return id.String()
 		}
@@ -225,7 +233,10 @@ func (d *Desk) Successor(x Sent) string {
 
 // taken says in words that another intent has the nonce, and what to do.
 func (c claim) taken() string {
-	where := fmt.Sprintf("nonce %d of %s", c.slot.nonce, c.slot.from)
+	where := strings.Join(c.spends, ", ")
+	if c.does != nil {
+		where = fmt.Sprintf("nonce %d of %s", c.does.Nonce, c.from)
+	}
 	if c.signed {
 		return fmt.Sprintf("%s is used by intent %s, which is %s; propose this one anew without --nonce", where, c.id.Short(), c.state)
 	}

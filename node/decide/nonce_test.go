@@ -1,10 +1,10 @@
 package decide
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -51,12 +51,14 @@ func TestClaimIsTakenAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		f := &file{stmt: s}
-		c := claim{id: s.ID(), created: time.Unix(created, 0), slot: slot{evm.Address{5}, 1, 7}, decoded: true}
+		c := claim{id: s.ID(), created: time.Unix(created, 0), spends: []string{"nonce 7", fmt.Sprint("coin ", n)}}
 		d.claims[c.id] = c
-		if d.slots[c.slot] == nil {
-			d.slots[c.slot] = map[statement.ID]bool{}
+		for _, s := range c.spends {
+			if d.slots[s] == nil {
+				d.slots[s] = map[statement.ID]bool{}
+			}
+			d.slots[s][c.id] = true
 		}
-		d.slots[c.slot][c.id] = true
 		return f
 	}
 	younger := put(1, 2e9)

@@ -20,6 +20,10 @@ import (
 type payload interface {
 	// facts are what it does, in the decoder's order, and the chain that it is valid on.
 	facts() (chain string, lines []intent.Fact)
+	// effects are what it does to what the vault holds.
+	effects() []effect.Effect
+	// spends names what a chain gives once of what it uses.
+	spends() []string
 	// transfer is the transaction that it is; nil: it goes on no chain.
 	transfer() *transfer
 	// uses are the signatures that it needs, in order.
@@ -43,8 +47,8 @@ var errNotDecoded = errors.New("this node has not decoded what is to be signed")
 // payloadOf is decode. Tests put another in its place, whose payloads need several signatures: no chain of this release does yet.
 var payloadOf = decode
 
-// decode makes the payload of an intent whose key at its path is known.
-func decode(s statement.Statement, it intent.Intent, v ceremony.View, key group.Point, address string) (payload, error) {
+// decode makes the payload of an intent whose key at its path is known, by the book of its charter.
+func decode(s statement.Statement, it intent.Intent, v ceremony.View, key group.Point, address string, book *evm.Allowed) (payload, error) {
 	if it.Purpose == intent.PurposeProof {
 		return newProof(s, v, key)
 	}
@@ -52,11 +56,16 @@ func decode(s statement.Statement, it intent.Intent, v ceremony.View, key group.
 	if err != nil {
 		return nil, fmt.Errorf("transactions of chain %s are not signed by this release, and proofs are", it.Chain)
 	}
-	tx, err := evm.DecodeCall(it.Transaction, policy.Named(v.Vault))
-	if err != nil {
+	p, err := policy.ReadEVM(it.Transaction, evm.Context{Account: evm.Account{Address: from, Path: it.Path}, Allowed: book, Named: policy.Named(v.Vault)})
+	switch {
+	case err != nil:
 		return nil, err
+	case (p.Transaction() == nil) != (it.Purpose == intent.PurposeMessage):
+		return nil, fmt.Errorf("it is %s, and the intent's purpose is %s", p.Operation(), it.Purpose)
+	case p.Transaction() == nil:
+		return &message{evmPayload{p}}, nil
 	}
-	return &transfer{tx, from, it.Path}, nil
+	return &transfer{evmPayload{p}, from}, nil
 }
 
 // single is the signature of what needs one.
@@ -67,53 +76,54 @@ func single(sigs []effect.Signature) (effect.Signature, error) {
 	return sigs[0], nil
 }
 
-// A transfer is a transaction of Ethereum or a chain like it.
-type transfer struct {
-	tx   *evm.Transaction
-	from evm.Address
-	path [3]uint32
-}
+// An evmPayload is what is signed on Ethereum or a chain like it.
+type evmPayload struct{ *evm.Payload }
 
-func (t *transfer) facts() (string, []intent.Fact) {
-	f := t.tx.Facts()
+func (p evmPayload) facts() (string, []intent.Fact) {
 	var lines []intent.Fact
-	for _, l := range f.Lines() {
+	for _, l := range p.Lines() {
 		lines = append(lines, intent.Fact(l))
 	}
-	return "eip155:" + strconv.FormatUint(f.ChainID, 10), lines
+	return "eip155:" + strconv.FormatUint(p.ChainID(), 10), lines
 }
 
-func (t *transfer) transfer() *transfer { return t }
+func (p evmPayload) effects() []effect.Effect { return p.Effects() }
+func (p evmPayload) spends() []string         { return p.Spends() }
+func (p evmPayload) uses() []effect.Use       { return p.Uses() }
 
-func (t *transfer) uses() []effect.Use {
-	d := t.tx.Digest()
-	return []effect.Use{{Suite: evm.Suite, Path: t.path, Address: t.from.String(), Message: d[:]}}
-}
-
-// finish verifies the signature by recovering the sender.
-func (t *transfer) finish(sigs []effect.Signature) ([]byte, error) {
-	sig, err := single(sigs)
-	if err != nil {
-		return nil, err
-	}
-	signed, err := t.tx.Assemble(t.from, [32]byte(sig.Bytes[:32]), [32]byte(sig.Bytes[32:]), sig.Recovery)
+// finish verifies the signature by recovering the account.
+func (p evmPayload) finish(sigs []effect.Signature) ([]byte, error) {
+	signed, err := p.Assemble(sigs)
 	if err != nil {
 		return nil, err
 	}
 	return signed.Raw, nil
 }
 
-// check wants this very transaction, signed by the vault's key at the intent's path.
-func (t *transfer) check(raw []byte) ([32]byte, error) {
-	s, err := evm.ParseSigned(raw)
+// check wants this very payload, signed by the vault's key at the intent's path.
+func (p evmPayload) check(raw []byte) ([32]byte, error) {
+	s, err := p.ParseSigned(raw)
 	if err != nil {
-		return [32]byte{}, err
+		return [32]byte{}, fmt.Errorf("what was signed is not the intent's: %w", err)
 	}
-	if s.Transaction.Digest() != t.tx.Digest() || s.From != t.from {
-		return [32]byte{}, fmt.Errorf("signed transaction %s is not the intent's", s.Hash)
-	}
-	return s.Hash, nil
+	return s.ID, nil
 }
+
+// A transfer is a transaction.
+type transfer struct {
+	evmPayload
+	from evm.Address
+}
+
+func (t *transfer) transfer() *transfer { return t }
+
+// tx are a transaction's own fields, whatever it calls.
+func (t *transfer) tx() evm.Facts { return t.Transaction().Facts() }
+
+// A message goes on no chain by itself: typed data for a contract, or an authorization, which somebody's transaction carries.
+type message struct{ evmPayload }
+
+func (*message) transfer() *transfer { return nil }
 
 // A proof is a statement for outsiders that the vault's key signs.
 type proof struct {
@@ -140,6 +150,11 @@ func (p *proof) facts() (string, []intent.Fact) {
 	return p.Chain, p.Facts()
 }
 
+func (p *proof) effects() []effect.Effect {
+	return []effect.Effect{{Operation: effect.Proof, Chain: p.Chain, Destination: p.Address}}
+}
+
+func (p *proof) spends() []string    { return nil }
 func (p *proof) transfer() *transfer { return nil }
 
 func (p *proof) uses() []effect.Use {

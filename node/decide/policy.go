@@ -238,13 +238,10 @@ func (d *Desk) question(now time.Time, f *file, v ceremony.View, r intent.Ruling
 
 // flowsOf is what a payload does.
 func flowsOf(doc charter.Document, p payload) ([]policy.Flow, error) {
-	if t, ok := transferOf(p); ok {
-		return policy.FlowsOfEVM(doc, t.tx.Facts())
+	if p == nil {
+		return nil, errNotDecoded
 	}
-	if p, ok := p.(*proof); ok {
-		return []policy.Flow{{Operation: policy.Proof, Destination: p.Address}}, nil
-	}
-	return nil, errNotDecoded
+	return policy.FlowsOf(doc, p.effects())
 }
 
 // effects puts flows beside a ledger's totals, in which what has the same nonce does not count twice: beside is what that may give out. The

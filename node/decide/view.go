@@ -150,7 +150,7 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		switch s := f.life.State(); s {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
 			if t, ok := transferOf(f.payload); ok && f.raw != nil {
-				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, t.from, t.tx.Facts().Nonce, f.raw, f.life.Hash(), s})
+				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, t.from, t.tx().Nonce, f.raw, f.life.Hash(), s})
 			}
 		}
 		f.mu.Unlock()

@@ -229,11 +229,7 @@ func (x *Watch) decision(h *Host, id statement.ID, operator string) (intent.Deci
 // digest is what an intent asks a key of a suite to sign, in the form of a request.
 func (x *Watch) digest(h *Host, it intent.Intent, st statement.Statement, suite string) ([32]byte, error) {
 	if it.Purpose != intent.PurposeProof {
-		tx, err := evm.DecodeCall(it.Transaction, evm.AnyCall)
-		if err != nil {
-			return [32]byte{}, err
-		}
-		return tx.Digest(), nil
+		return evm.DigestOf(it.Transaction)
 	}
 	text, err := proofText(st, suite)
 	if err != nil {
@@ -320,10 +316,15 @@ func (x *Watch) signature(h *Host, id statement.ID, raw []byte) {
 		}
 		return
 	}
-	want, err1 := evm.DecodeCall(it.Transaction, evm.AnyCall)
-	got, err2 := evm.ParseSigned(raw)
-	if err1 != nil || err2 != nil || want.Digest() != got.Transaction.Digest() || got.From.String() != it.Address {
-		x.wrong("%s sends a signature that is not of intent %s by its address: %v %v", h.Own.Name, id.Short(), err1, err2)
+	if it.Purpose == intent.PurposeMessage {
+		if _, from, err := evm.CheckMessage(it.Transaction, raw); err != nil || from.String() != it.Address {
+			x.wrong("%s sends a signature that is not of message %s by its address: %v", h.Own.Name, id.Short(), err)
+		}
+		return
+	}
+	got, err := evm.ParseAny(raw)
+	if err != nil || !bytes.Equal(got.Transaction.Unsigned(), it.Transaction) || got.From.String() != it.Address {
+		x.wrong("%s sends a signature that is not of intent %s by its address: %v", h.Own.Name, id.Short(), err)
 	}
 }
 

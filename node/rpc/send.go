@@ -27,7 +27,7 @@ func environment(err error) error {
 // not know the transaction either, the error is a *Rejected with what explains it; an
 // *EndpointError means that the outcome is unknown and that sending again is safe.
 func (c *EVM) SendRaw(ctx context.Context, raw []byte) (evm.Hash, error) {
-	signed, err := evm.ParseSigned(raw)
+	signed, err := evm.ParseAny(raw)
 	if err != nil {
 		return evm.Hash{}, fmt.Errorf("broadcast: %w", err)
 	}

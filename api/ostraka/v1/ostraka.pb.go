@@ -3059,6 +3059,7 @@ type QuoteRequest struct {
 	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
 	Amount        string                 `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"` // integer, smallest unit
 	Token         string                 `protobuf:"bytes,5,opt,name=token,proto3" json:"token,omitempty"`   // ERC-20 contract; empty for the chain's own coin
+	Data          []byte                 `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`     // of a call of to, with amount along; empty for a transfer
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3126,6 +3127,13 @@ func (x *QuoteRequest) GetToken() string {
 		return x.Token
 	}
 	return ""
+}
+
+func (x *QuoteRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
 }
 
 type QuoteResponse struct {
@@ -8526,13 +8534,14 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tsignature\x18\a \x01(\fR\tsignature\"0\n" +
 	"\x04Fact\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"v\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\x8a\x01\n" +
 	"\fQuoteRequest\x12\x14\n" +
 	"\x05chain\x18\x01 \x01(\tR\x05chain\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x03 \x01(\tR\x02to\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\tR\x06amount\x12\x14\n" +
-	"\x05token\x18\x05 \x01(\tR\x05token\"\xbb\x01\n" +
+	"\x05token\x18\x05 \x01(\tR\x05token\x12\x12\n" +
+	"\x04data\x18\x06 \x01(\fR\x04data\"\xbb\x01\n" +
 	"\rQuoteResponse\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\x04R\x05nonce\x12\x17\n" +
 	"\afee_cap\x18\x02 \x01(\tR\x06feeCap\x12\x17\n" +

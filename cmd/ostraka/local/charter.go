@@ -88,12 +88,12 @@ func (c *Circle) WriteCharter() (file, policy []byte, err error) {
 	if err := os.MkdirAll(c.CharterFolder(), 0o700); err != nil {
 		return nil, nil, err
 	}
-	for name, text := range map[string]string{"charter.yaml": text, "policy.cedar": Policy} {
+	for name, text := range map[string]string{"charter.yaml": text, "policy.cedar": Policy + c.Rules} {
 		if err := os.WriteFile(filepath.Join(c.CharterFolder(), name), []byte(text), 0o600); err != nil {
 			return nil, nil, err
 		}
 	}
-	return []byte(text), []byte(Policy), nil
+	return []byte(text), []byte(Policy + c.Rules), nil
 }
 
 // SignCharter lets every officer sign the charter, and waits until all nodes have it in force.

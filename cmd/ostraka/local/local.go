@@ -52,6 +52,7 @@ type Config struct {
 	Others    []string                 // people of the charter that no group lists
 	Assets    []charter.Asset          // that the charter counts in, beside the chain's own
 	Amend     func(file string) string // changes charter.yaml before it is signed; nil: as it is
+	Rules     string                   // of policy, beside Policy
 	Detach    bool                     // nodes outlive this process
 	Binaries  map[string]string        // by operator: what its node runs in place of Binary, from its next start on
 	Env       map[string][]string      // by operator: what its node's environment has besides, from its next start on
