@@ -337,7 +337,9 @@ func (p *people) Quote(ctx context.Context, r *connect.Request[pb.QuoteRequest])
 		return nil, fail(errors.Join(err1, err2, errors.New("from, to and amount are needed")))
 	}
 	req := evm.Request{To: to, Amount: amount}
-	if len(r.Msg.Data) > 0 {
+	if n := len(r.Msg.Data); n > evm.MaxLen {
+		return nil, fail(fmt.Errorf("data: %d bytes, more than %d", n, evm.MaxLen))
+	} else if n > 0 {
 		req.Data = r.Msg.Data
 	}
 	if r.Msg.Token != "" {

@@ -57,7 +57,7 @@ func (c *Case) Since() (at time.Time) {
 func (c *Case) given() (at time.Time, open, ok bool) {
 	possibly := slices.ContainsFunc(c.Views, func(v View) bool { return v.PossiblySigned })
 	switch {
-	case c.Tx == nil:
+	case c.Payload == nil:
 		return at, false, false
 	case c.Signed != nil || possibly:
 		return c.Since(), false, true
@@ -78,7 +78,7 @@ func (c *Case) Past(now time.Time) review.Past {
 		}
 	}
 	switch {
-	case c.Tx != nil:
+	case c.Payload != nil:
 		p.Does = c.Payload.Effects()
 	case c.Proof != nil:
 		p.Proof = c.Proof.Address
@@ -154,7 +154,7 @@ func (c *Case) Review(all []*Case, now time.Time) (r Review, err error) {
 
 func (c *Case) flows(d charter.Document) ([]policy.Flow, error) {
 	switch {
-	case c.Tx != nil:
+	case c.Payload != nil:
 		return policy.FlowsOf(d, c.Payload.Effects())
 	case c.Proof != nil:
 		return []policy.Flow{{Operation: policy.Proof, Destination: c.Proof.Address}}, nil

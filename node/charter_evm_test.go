@@ -92,13 +92,18 @@ func calling(nonce uint64, to evm.Address, value int64, data []byte) []byte {
 // permit is typed data that lends dollars.
 func (s setting) permit(name string, value, nonce int64) []byte {
 	s.T.Helper()
+	return s.permitOf(usdc, name, value, nonce)
+}
+
+func (s setting) permitOf(token evm.Address, name string, value, nonce int64) []byte {
+	s.T.Helper()
 	doc, err := json.Marshal(map[string]any{
 		"types": map[string]any{
 			"EIP712Domain": fieldsOf("string name", "string version", "uint256 chainId", "address verifyingContract"),
 			"Permit":       fieldsOf("address owner", "address spender", "uint256 value", "uint256 nonce", "uint256 deadline"),
 		},
 		"primaryType": "Permit",
-		"domain":      map[string]any{"name": name, "version": "2", "chainId": 1, "verifyingContract": usdc.String()},
+		"domain":      map[string]any{"name": name, "version": "2", "chainId": 1, "verifyingContract": token.String()},
 		"message":     map[string]any{"owner": s.addr.Address, "spender": staking.String(), "value": fmt.Sprint(value), "nonce": fmt.Sprint(nonce), "deadline": deadline.String()},
 	})
 	if err != nil {

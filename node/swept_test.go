@@ -58,6 +58,7 @@ func onChain(t *testing.T) *swept {
 	w.Change = func(d *charter.Document) {
 		d.Guardians = nodetest.Guardians(t, 3, 0)
 		d.Assets = append(d.Assets, charter.Asset{Name: "usdx", Chain: "eip155:1", Contract: x.token, Decimals: 6, Unit: 6})
+		d.EVM.TypedData = []charter.TypedData{{Name: "permit", Chain: "eip155:1", Contract: x.token, Domain: "USD Coin", Version: "2", Type: permitType}}
 		for i := range d.Vaults {
 			p := nodetest.Plan(2, 2, "operator-9")
 			p.Destinations = []charter.Destination{{Name: "refuge", Chain: "eip155:1", Address: refuge}}
@@ -135,6 +136,16 @@ func (x *swept) asks(h *nodetest.Host, raw []byte) (statement.Statement, outbox.
 	for _, l := range tx.Facts().Lines() {
 		it.Facts = append(it.Facts, intent.Fact(l))
 	}
+	if p, err := evm.DecodeIn(raw, x.context()); err == nil {
+		it.Facts = wordsOf(p)
+	}
+	return x.officers(h, it)
+}
+
+// officers is an intent that an operator's officer makes.
+func (x *swept) officers(h *nodetest.Host, it intent.Intent) (statement.Statement, outbox.Note) {
+	x.T.Helper()
+	it.Initiator = h.Own.Name
 	s, err := it.Statement(x.Salt())
 	if err != nil {
 		x.T.Fatal(err)
@@ -243,8 +254,22 @@ func TestSweeps(t *testing.T) {
 		x.denied(what, e.why, s, n)
 	}
 	// An ordinary intent with every approval is no better.
-	s := x.Propose(x.vault, x.addr, x.nonce)
-	x.Run("denied", func() bool { return x.own(a, s).Verdict == intent.Deny && x.own(c, s).Rule == decide.RuleSOS })
+	ordinary := x.Propose(x.vault, x.addr, x.nonce)
+	x.Run("denied", func() bool {
+		return x.own(a, ordinary).Verdict == intent.Deny && x.own(c, ordinary).Rule == decide.RuleSOS
+	})
+
+	// What lends is no move: a transaction is denied, and a message, which another could use whenever it likes, waits until the emergency is over.
+	s, n := x.asks(b, x.calls(call("approve(address,uint256)", thief, big.NewInt(1))))
+	x.denied("an allowance", "neither a transfer nor a call that the plan names", s, n)
+	lends, n := x.officers(b, x.bytesOf(intent.PurposeMessage, 0, x.permitOf(token, "USD Coin", 1, 0)))
+	x.again(b, n)
+	x.Run("a permit waits", func() bool {
+		return x.All(func(h *nodetest.Host) bool {
+			v, err := h.Desk.Show(lends.ID())
+			return err == nil && strings.Contains(v.Waits, "only transactions leave a vault in SOS")
+		})
+	})
 
 	// A freeze by one operator stops none of it, and neither do the rejections of the vault's own people.
 	x.Run("frozen", func() (ok bool) {
@@ -270,7 +295,7 @@ func TestSweeps(t *testing.T) {
 	for range 2 { // 1.5 of 4 each
 		x.lands("a move under a freeze", x.money(nil), nil)
 	}
-	s, n := x.asks(b, x.money(nil))
+	s, n = x.asks(b, x.money(nil))
 	x.denied("one move more", "are allowed in all", s, n)
 	if !x.refused(a, x.Vote(s, nodetest.Approvers[0], signet.Reject)) {
 		t.Error("a rejection counts")

@@ -115,7 +115,7 @@ func newWords(note outbox.Note) bool {
 		return err == nil && newTerms(s)
 	case decide.NoteProposal, decide.NotePast:
 		s, err := statement.ParseKind(note.Fields[0], statement.Intent)
-		return err == nil && s.Get("purpose") == intent.PurposeProof // with an entity, which older nodes do not know
+		return err == nil && s.Get("purpose") != intent.PurposeTransaction // older nodes do not know a proof's entity, and no message
 	}
 	return false
 }

@@ -88,8 +88,8 @@ func ParseSigned(raw []byte) (*Signed, error) {
 	return tx.Assemble(from, [32]byte(sig.r.FillBytes(make([]byte, 32))), [32]byte(sig.s.FillBytes(make([]byte, 32))), sig.recID)
 }
 
-// ParseAny reads a signed transaction of any type that DecodeIn takes, and recovers its sender. What it calls is not looked at: that was decided before it was
-// signed.
+// ParseAny reads a signed transaction of any type that DecodeIn takes, and recovers its sender. What it calls was decided on before it was signed:
+// it is told of a transfer alone.
 func ParseAny(raw []byte) (*Signed, error) {
 	tx, r, err := open(raw, true)
 	if err != nil {
@@ -101,6 +101,9 @@ func ParseAny(raw []byte) (*Signed, error) {
 	}
 	if err := tx.check(); err != nil {
 		return nil, err
+	}
+	if c, err := decodeCall(tx.to, tx.value, tx.data); err == nil {
+		tx.call = c
 	}
 	if !bytes.Equal(tx.encode(sig), raw) {
 		return nil, refuse("transaction", "is not equal to its own encoding")

@@ -79,10 +79,10 @@ func printCases(w io.Writer, all []*client.Case) {
 		if c.Proof != nil {
 			what = "proof: " + c.Proof.Text
 		}
-		if c.Tx != nil {
+		if c.Payload != nil {
 			what = ""
 			for _, l := range humaneOf(c) {
-				if slices.Contains([]string{"operation", "amount", "to", "destination"}, l.Name) {
+				if slices.Contains([]string{"operation", "amount", "to", "destination", "contract"}, l.Name) {
 					what += " " + l.Name + " " + l.Value
 				}
 			}

@@ -146,6 +146,8 @@ func intentShown(c *client.Case, all []*client.Case, now time.Time) notify.Inten
 	switch {
 	case c.Tx != nil:
 		transferShown(&out.IntentData, c)
+	case c.Payload != nil:
+		out.Operation = string(c.Payload.Operation())
 	case c.Proof != nil:
 		out.Operation, out.Destination = string(policy.Proof), c.Proof.Address
 	}

@@ -163,13 +163,9 @@ func printFacts(w io.Writer, c *client.Case) {
 	row("from", "%s (%s)", it.Address, statement.FormatPath(it.Path[:]...))
 	row("chain", "%s", it.Chain)
 	switch {
-	case c.Tx != nil:
+	case c.Payload != nil:
 		for _, l := range humaneOf(c) {
 			row(l.Name, "%s", l.Value)
-		}
-	case c.Payload != nil:
-		for _, x := range c.Facts {
-			row(x.Name, "%s", x.Value)
 		}
 	case c.Proof != nil:
 		row("does", "proves control of the address, and moves nothing")
@@ -186,9 +182,10 @@ func printFacts(w io.Writer, c *client.Case) {
 
 // humaneOf writes what a transaction does for reading: what is no transfer in the words that every node decodes.
 func humaneOf(c *client.Case) (out []evm.Line) {
-	f := c.Tx.Facts()
-	if len(f.Calldata) == 0 && f.Kind <= evm.Legacy {
-		return humane(f)
+	if c.Tx != nil {
+		if f := c.Tx.Facts(); len(f.Calldata) == 0 && f.Kind <= evm.Legacy {
+			return humane(f)
+		}
 	}
 	for _, x := range c.Facts {
 		out = append(out, evm.Line(x))

@@ -218,7 +218,7 @@ func (a *app) noteNonce(ctx context.Context, c *client.Circle, v client.Vault, s
 	if err != nil {
 		return
 	}
-	tx, err := evm.Decode(it.Transaction)
+	tx, err := evm.ParseUnsigned(it.Transaction)
 	if err != nil {
 		return
 	}

@@ -136,7 +136,7 @@ var errEndpoint = errors.New("this node's own endpoint does not say what a fee u
 func (d *Desk) fill(ctx context.Context, doc charter.Document, v charter.Vault, f *file, e *emergency) error {
 	t, ok := transferOf(f.payload)
 	if _, lends := f.payload.(*message); lends {
-		return fmt.Errorf("%w: only transactions leave a vault in SOS, and no message that another may use", sos.ErrHeld)
+		return errMessage
 	}
 	if !ok {
 		return nil // a proof; and what is not decoded was denied before
@@ -179,6 +179,8 @@ func (e *emergency) fees(doc charter.Document, f evm.Facts, usual *big.Int) erro
 	e.outflow.Usual = units
 	return nil
 }
+
+var errMessage = fmt.Errorf("%w: only transactions leave a vault in SOS, and no message that another may use", sos.ErrHeld)
 
 var errNoMove = errors.New("it is neither a transfer nor a call that the plan names")
 

@@ -87,6 +87,9 @@ func (d *Desk) stands(ctx context.Context, now time.Time, f *file, v ceremony.Vi
 		return err
 	}
 	it, e := f.life.Intent(), d.emergency(ctx, f, v)
+	if _, lends := f.payload.(*message); lends && e.sos != nil {
+		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), errMessage)
+	}
 	if e.sos != nil {
 		if err := e.sos.MaySign(ctx, it.Vault, e.outflow); err != nil {
 			return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), err)
