@@ -9,7 +9,6 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
-	"github.com/ostraka/ostraka/node/decide"
 )
 
 var bybit = Story{
@@ -60,7 +59,7 @@ func (t *tale) dressed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return t.denied(ctx, "a token's transfer, truly told, at a contract that the charter does not list", s, decide.RulePolicy)
+	return t.denied(ctx, "a token's transfer, truly told, at a contract that the charter does not list", s, intent.RuleDecoded)
 }
 
 // console: whoever rules the page that people look at has no key of theirs.
