@@ -75,7 +75,7 @@ var rules = map[string][]string{
 		"shown", "signature does not cover this intent's bytes", "signature does not cover this intent's bytes", "the intent takes no more answers", "intent has expired",
 	},
 	"bybit": {
-		"decoded", "decoded", "decoded", "policy", "proposer is no initiator of the vault", "signature does not cover this intent's bytes", "signed by nobody whom the vault lists as approver",
+		"decoded", "decoded", "decoded", "decoded", "proposer is no initiator of the vault", "signature does not cover this intent's bytes", "signed by nobody whom the vault lists as approver",
 	},
 	"quadriga": {"steal/organisation, steal/person", "steal/person", "spend/person", "one person, one guardian", "reserves", "reserves"},
 	"stakehound": {
