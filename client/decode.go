@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
@@ -39,7 +40,7 @@ func (c *Case) decodePayload() error {
 	if it.Purpose == intent.PurposeProof {
 		return c.decodeProof(key)
 	}
-	at, err := contextOf(c.Charter().Document, c.Vault.Vault, it)
+	at, err := contextOf(c.Charter(), c.Vault.Vault, it)
 	if err != nil {
 		return err
 	}
@@ -55,14 +56,28 @@ func (c *Case) decodePayload() error {
 }
 
 // contextOf is in what every node reads what an intent asks for: the book of the charter that it names, and the calls that its vault's plan names.
-func contextOf(d charter.Document, v charter.Vault, it intent.Intent) (at evm.Context, err error) {
+func contextOf(x charter.Charter, v charter.Vault, it intent.Intent) (at evm.Context, err error) {
 	at.Named = policy.Named(v)
 	if at.Account.Address, err = evm.ParseAddress(it.Address); err != nil {
 		return at, fmt.Errorf("transactions of chain %s are not read by this release: %w", it.Chain, err)
 	}
 	at.Account.Path = it.Path
-	at.Allowed, err = policy.BookOf(d)
+	at.Allowed, err = bookOf(x)
 	return at, err
+}
+
+// books are what charters name of EVM chains, by the charters' ids: a charter never changes, and thousands of intents name one.
+var books sync.Map
+
+func bookOf(x charter.Charter) (*evm.Allowed, error) {
+	if known, ok := books.Load(x.ID); ok {
+		return known.(*evm.Allowed), nil
+	}
+	book, err := policy.BookOf(x.Document)
+	if err == nil && !x.ID.IsZero() { // a draft has no id, and may change
+		books.Store(x.ID, book)
+	}
+	return book, err
 }
 
 // understood reads a transaction or a message as every node does.

@@ -241,7 +241,7 @@ func (s Sender) context(a intent.Intent) (evm.Context, error) {
 	if !ok {
 		return evm.Context{}, fmt.Errorf("charter %s, which the intent would name, is not shown", a.Charter.Short())
 	}
-	return contextOf(x.Document, s.Vault.Vault, a)
+	return contextOf(x, s.Vault.Vault, a)
 }
 
 // A Sender is an address whose key is to sign.

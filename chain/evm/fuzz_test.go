@@ -49,7 +49,10 @@ func FuzzDecode(f *testing.F) {
 func FuzzParseSigned(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		signed, err := evm.ParseSigned(b)
+		signed, err := evm.ParseAny(b)
+		if narrow, refused := evm.ParseSigned(b); refused == nil && (err != nil || narrow.From != signed.From || narrow.Hash != signed.Hash) {
+			t.Fatalf("%x: it is taken as one of two types, and not as any: %v", b, err)
+		}
 		if err != nil {
 			return
 		}

@@ -356,6 +356,37 @@ func FuzzDecodeIn(f *testing.F) {
 		if want := secondDigest(t, b); !bytes.Equal(want, p.Uses()[0].Message) {
 			t.Fatalf("%x: digest %x, go-ethereum has %x", b, p.Uses()[0].Message, want)
 		}
+		if d, err := evm.DigestOf(b); err != nil || d != evm.Hash(p.Digest()) {
+			t.Fatalf("%x: who reads it without a book finds digest %s, %v", b, d, err)
+		}
+	})
+}
+
+// The signature of a message is of one form, over one message: whatever else is taken was signed by somebody else.
+func FuzzCheckMessage(f *testing.F) {
+	key := testKey(f)
+	from := evm.Address(crypto.PubkeyToAddress(key.PublicKey))
+	for _, unsigned := range [][]byte{typedData(f, coinToken, permitType, permitMessage(f)), {5, 0xc0}} {
+		d, err := evm.DigestOf(unsigned)
+		if err != nil {
+			f.Fatal(err)
+		}
+		sig, err := crypto.Sign(d[:], key)
+		if err != nil {
+			f.Fatal(err)
+		}
+		sig[64] += 27
+		f.Add(unsigned, sig)
+	}
+	f.Fuzz(func(t *testing.T, unsigned, raw []byte) {
+		d, who, err := evm.CheckMessage(unsigned, raw)
+		if err != nil || who != from || unsigned[0] != '{' {
+			return
+		}
+		theirs, err := crypto.SigToPub(d[:], append(bytes.Clone(raw[:64]), raw[64]-27))
+		if err != nil || evm.Address(crypto.PubkeyToAddress(*theirs)) != who || len(raw) != 65 {
+			t.Fatalf("%x with %x: %s, go-ethereum %v", unsigned, raw, who, err)
+		}
 	})
 }
 

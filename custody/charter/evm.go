@@ -355,16 +355,13 @@ func (c *changes) evm(was, is EVM) {
 }
 
 func (x Network) text() string {
-	parts := [][2]string{}
+	var parts [][2]string
 	for _, f := range x.marks() {
 		if f.yes {
 			parts = append(parts, [2]string{f.name, "yes"})
 		}
 	}
-	if parts = append(parts, [2]string{"data fee", x.DataFee}); len(parts) == 0 {
-		return ""
-	}
-	return described(parts...)
+	return described(append(parts, [2]string{"data fee", x.DataFee})...)
 }
 
 func (x Contract) text() string {
@@ -379,7 +376,7 @@ func (x Code) text() string {
 	return described([2]string{"at", free(x.Address)}, [2]string{"on", x.Chain})
 }
 
-// standards of an asset's contract.
+// checkStandard holds what an asset says of its contract together.
 func checkStandard(a Asset) error {
 	switch {
 	case a.Standard != "" && !slices.Contains([]string{ERC721, ERC1155}, a.Standard):
