@@ -18,6 +18,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -31,8 +32,8 @@ type Case struct {
 	Root      Root             // whose key is asked for
 	Facts     []intent.Fact    // what this program decoded
 	Unclear   string           // why it could not be decoded; then Facts are empty
-	Payload   *evm.Payload     // what is to be signed on an EVM chain, as the book of its charter reads it
-	Tx        *evm.Transaction // of it, where it is a transaction
+	Payload   payload.Payload  // what is to be signed, as the book of its charter reads it; nil of a proof
+	Tx        *evm.Transaction // of it, where it is a transaction on an EVM chain
 	Proof     *Proof           // of a proof
 	Votes     []Ballot         // ascending by person
 	Decisions []Decision       // ascending by operator
@@ -69,7 +70,7 @@ type Proof struct {
 type Signed struct {
 	Hash string      // of the signed transaction; a message's digest; id of a proof's statement
 	Raw  []byte      // the signed transaction; the signature of a message or proof
-	Tx   *evm.Signed // of a transaction
+	Tx   *evm.Signed // of a transaction on an EVM chain
 }
 
 // Decoded says whether this program understood what is to be signed.
@@ -260,7 +261,7 @@ func (c *Case) readSigned(raw []byte) (*Signed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("what is signed is not the intent's, by %s: %w", c.Intent.Address, err)
 	}
-	out := &Signed{Hash: done.ID.String(), Raw: raw}
+	out := &Signed{Hash: done.Name, Raw: raw}
 	if c.Tx != nil {
 		out.Tx, err = evm.ParseAny(raw)
 	}

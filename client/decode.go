@@ -3,14 +3,13 @@ package client
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -40,61 +39,53 @@ func (c *Case) decodePayload() error {
 	if it.Purpose == intent.PurposeProof {
 		return c.decodeProof(key)
 	}
-	at, err := contextOf(c.Charter(), c.Vault.Vault, it)
+	at, err := c.Vault.context(c.Charter())
 	if err != nil {
 		return err
 	}
-	p, err := understood(at, it)
+	p, err := payload.Read(it, c.Root.Suite, at)
 	if err != nil {
 		return err
 	}
-	if on := "eip155:" + strconv.FormatUint(p.ChainID(), 10); on != it.Chain {
-		return fmt.Errorf("it names chain %s, and its transaction is valid on %s", it.Chain, on)
+	if p.Chain() != it.Chain {
+		return fmt.Errorf("it names chain %s, and its transaction is valid on %s", it.Chain, p.Chain())
 	}
-	c.Payload, c.Tx, c.Facts = p, p.Transaction(), factsOf(p)
+	c.Payload, c.Facts = p, payload.Facts(p)
+	if t, ok := payload.OnEVM(p); ok {
+		c.Tx = t.Transaction()
+	}
 	return c.compareWords()
 }
 
-// contextOf is in what every node reads what an intent asks for: the book of the charter that it names, and the calls that its vault's plan names.
-func contextOf(x charter.Charter, v charter.Vault, it intent.Intent) (at evm.Context, err error) {
-	at.Named = policy.Named(v)
-	if at.Account.Address, err = evm.ParseAddress(it.Address); err != nil {
-		return at, fmt.Errorf("transactions of chain %s are not read by this release: %w", it.Chain, err)
+// context is in what every node reads what an intent for the vault asks for: the book of the charter that it names, the calls that the vault's plan names, and its keys.
+func (v Vault) context(x charter.Charter) (at payload.Context, err error) {
+	at.Vault = v.Vault
+	at.Root = func(suite string) (payload.Root, error) {
+		i := slices.IndexFunc(v.Roots, func(r Root) bool { return r.Suite == suite && r.Record != nil })
+		if i < 0 {
+			return payload.Root{}, fmt.Errorf("vault %s has no key of suite %s", v.Name, suite)
+		}
+		if w := v.held(v.Roots[i]); w.Threshold != v.Threshold || !slices.Equal(w.Committee, v.Committee) {
+			return payload.Root{}, fmt.Errorf("vault %s: its key of suite %s is held by other operators than the one that the intent names: spend their coins in transactions of their own", v.Name, suite)
+		}
+		return payload.Root{Public: v.Roots[i].Record.Public, ChainCode: v.Roots[i].Record.ChainCode}, nil
 	}
-	at.Account.Path = it.Path
-	at.Allowed, err = bookOf(x)
+	at.Book, err = bookOf(x)
 	return at, err
 }
 
-// books are what charters name of EVM chains, by the charters' ids: a charter never changes, and thousands of intents name one.
+// books are what charters say of chains, by the charters' ids: a charter never changes, and thousands of intents name one.
 var books sync.Map
 
-func bookOf(x charter.Charter) (*evm.Allowed, error) {
+func bookOf(x charter.Charter) (*policy.Book, error) {
 	if known, ok := books.Load(x.ID); ok {
-		return known.(*evm.Allowed), nil
+		return known.(*policy.Book), nil
 	}
 	book, err := policy.BookOf(x.Document)
 	if err == nil && !x.ID.IsZero() { // a draft has no id, and may change
 		books.Store(x.ID, book)
 	}
 	return book, err
-}
-
-// understood reads a transaction or a message as every node does.
-func understood(at evm.Context, it intent.Intent) (*evm.Payload, error) {
-	p, err := policy.ReadEVM(it.Transaction, at)
-	if err == nil && (p.Transaction() == nil) != (it.Purpose == intent.PurposeMessage) {
-		return nil, fmt.Errorf("it is %s, and the intent's purpose is %s", p.Operation(), it.Purpose)
-	}
-	return p, err
-}
-
-// factsOf are a transaction's facts as every node decodes them.
-func factsOf(p *evm.Payload) (out []intent.Fact) {
-	for _, l := range p.Lines() {
-		out = append(out, intent.Fact(l))
-	}
-	return out
 }
 
 // compareWords refuses an intent that says in words what is not to be signed: whoever reads its text with another

@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -194,7 +195,11 @@ func (c *Circle) Prepare(ctx context.Context, t Transfer) (statement.Statement, 
 
 // call builds a call that the charter names.
 func (s Sender) call(a intent.Intent, r evm.Request) ([]byte, error) {
-	at, err := s.context(a)
+	c, err := s.context(a)
+	if err != nil {
+		return nil, err
+	}
+	at, err := payload.EVMContext(a, c)
 	if err != nil {
 		return nil, err
 	}
@@ -224,24 +229,24 @@ func (s Sender) written(a intent.Intent) (statement.Statement, error) {
 	if err != nil {
 		return statement.Statement{}, err
 	}
-	p, err := understood(at, a)
+	p, err := payload.Read(a, s.Root.Suite, at)
 	if err != nil {
 		return statement.Statement{}, &RefusedError{fmt.Sprintf("no node would sign it: %v", err)}
 	}
-	a.Facts = intent.Written(factsOf(p))
+	a.Facts = intent.Written(payload.Facts(p))
 	return a.Statement(NewSalt())
 }
 
 // context is in what the nodes read an intent.
-func (s Sender) context(a intent.Intent) (evm.Context, error) {
+func (s Sender) context(a intent.Intent) (payload.Context, error) {
 	x, ok := charter.Charter{}, s.Vault.rules != nil
 	if ok {
 		x, ok = s.Vault.rules.History.Version(a.Charter)
 	}
 	if !ok {
-		return evm.Context{}, fmt.Errorf("charter %s, which the intent would name, is not shown", a.Charter.Short())
+		return payload.Context{}, fmt.Errorf("charter %s, which the intent would name, is not shown", a.Charter.Short())
 	}
-	return contextOf(x, s.Vault.Vault, a)
+	return s.Vault.context(x)
 }
 
 // A Sender is an address whose key is to sign.

@@ -81,7 +81,7 @@ func (s setting) context() evm.Context {
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	return evm.Context{Account: evm.Account{Address: addressOf(s.addr.Address)}, Allowed: book}
+	return evm.Context{Account: evm.Account{Address: addressOf(s.addr.Address)}, Allowed: book.EVM}
 }
 
 // calling is a transaction with a nonce that calls a contract.

@@ -10,8 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
+	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/rpc"
 )
 
@@ -45,16 +46,15 @@ type answer struct {
 var errAsking = errors.New("this node is asking its chain endpoint")
 
 // check compares a transaction with the chain.
-func (c *checker) check(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error) {
-	q := question{fmt.Sprintf("eip155:%d", f.ChainID), fmt.Sprint("transaction", from, f.Lines())}
-	return c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error { return e.Check(ctx, from, f, rpc.Limits{}) })
-}
-
-// checkReplacing does so for one that takes the nonce of another which waits on the chain.
-func (c *checker) checkReplacing(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error) {
-	q := question{fmt.Sprintf("eip155:%d", f.ChainID), fmt.Sprint("replacement", from, f.Lines())}
+func (c *checker) check(ctx context.Context, asked decide.Question) (checked bool, why string, err error) {
+	t, ok := payload.OnEVM(asked.Payload)
+	if !ok {
+		return c.checkCoins(ctx, asked)
+	}
+	from, f := t.Sender(), t.Facts()
+	q := question{t.Chain(), fmt.Sprint("transaction", asked.Replacing, from, f.Lines())}
 	return c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
-		return e.Check(ctx, from, f, rpc.Limits{Replacing: true})
+		return e.Check(ctx, from, f, rpc.Limits{Replacing: asked.Replacing})
 	})
 }
 
@@ -71,11 +71,15 @@ func (c *checker) checkBlock(ctx context.Context, chain string, b intent.Block) 
 }
 
 // usual asks what a fee of such a transaction usually is.
-func (c *checker) usual(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error) {
-	f := tx.Facts()
-	q := question{fmt.Sprintf("eip155:%d", f.ChainID), fmt.Sprint("fee", from, f.Lines())}
+func (c *checker) usual(ctx context.Context, p payload.Payload) (*big.Int, error) {
+	t, ok := payload.OnEVM(p)
+	if !ok {
+		return c.usualOfCoins(ctx, p)
+	}
+	from := t.Sender()
+	q := question{t.Chain(), fmt.Sprint("fee", from, t.Facts().Lines())}
 	checked, _, err := c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
-		to, value, data := tx.Message()
+		to, value, data := t.Transaction().Message()
 		fee, err := e.UsualFee(ctx, rpc.Message{From: from, To: to, Value: value, Data: data})
 		c.mu.Lock()
 		defer c.mu.Unlock()

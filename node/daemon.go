@@ -250,7 +250,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, st store.Store, at *port
 		Knock: func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 			return link.Knock(ctx, u.identity, addr, key, body)
 		},
-		Check: ask.check, CheckReplacing: ask.checkReplacing, CheckBlock: ask.checkBlock, Usual: ask.usual,
+		Check: ask.check, CheckBlock: ask.checkBlock, Usual: ask.usual,
 		Leaving: d.Tenure.Leaving,
 		Wake: func() {
 			select {

@@ -25,9 +25,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/sos/plan"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -69,13 +69,11 @@ type Config struct {
 	Twin       func(ed25519.PublicKey) bool             // two live processes use this identity; may be nil
 	SetPeers   func([]charter.Operator)                 // whom to pin
 	Knock      func(ctx context.Context, addr string, key ed25519.PublicKey, body []byte) ([]byte, error)
-	Check      func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
-	// CheckReplacing is as Check, of a transaction that takes the nonce of another which waits on the chain.
-	CheckReplacing func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	Check      func(ctx context.Context, q decide.Question) (checked bool, why string, err error)
 	// CheckBlock is as Check, of the block that a proof speaks of.
 	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
-	// Usual is what a fee of such a transaction usually is, in wei; nil where no endpoint says, or the transaction would fail.
-	Usual func(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error)
+	// Usual is what a fee of such a transaction usually is, in its chain's smallest unit; nil where no endpoint says, or the transaction would fail.
+	Usual func(ctx context.Context, p payload.Payload) (*big.Int, error)
 	// Counter is that of the machine's TPM, which counts this node's starts; nil: none is configured. SharedStore says that replicas on other
 	// machines have the same store, each with its own TPM or none.
 	Counter     fence.Counter
@@ -211,7 +209,7 @@ func New(ctx context.Context, now time.Time, cfg Config) (*Node, error) {
 	n.Desk = decide.New(decide.Config{
 		Self: n.self, Operator: cfg.Own.Name, Identity: cfg.Identity, Journal: n.Journal, Rand: cfg.Rand, Log: cfg.Log,
 		Post: n.post, Vault: n.Keeper.Vault, VaultAt: n.Keeper.VaultAt, First: n.Keeper.First, Ended: n.Keeper.Ended, Named: n.Keeper.Named, Keys: n.Keeper.Keys,
-		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, There: n.there, Unvetted: n.Unvetted, Demands: func() bool { return n.Vet != nil && n.Vet.Demands() }, Explain: n.Explain, Check: cfg.Check, CheckReplacing: cfg.CheckReplacing, CheckBlock: cfg.CheckBlock,
+		Fit: n.Sessions.Fit, Unfit: n.Sessions.Unfit, Choose: n.Sessions.Choose, Reachable: n.fit, There: n.there, Unvetted: n.Unvetted, Demands: func() bool { return n.Vet != nil && n.Vet.Demands() }, Explain: n.Explain, Check: cfg.Check, CheckBlock: cfg.CheckBlock,
 		Roster:  func(id statement.ID) (charter.Roster, bool) { return n.Circle.Reach(id) },
 		Charter: func() (charter.Charter, bool) { return n.Charters.Document() },
 		Policy:  n.policy, Book: n.book,

@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -18,8 +17,8 @@ func (n *Node) policy(id statement.ID) (*policy.Policy, error) {
 	return policy.Of(x.Document)
 }
 
-// book is what a version of the charter names of EVM chains.
-func (n *Node) book(id statement.ID) (*evm.Allowed, error) {
+// book is what a version of the charter says of chains.
+func (n *Node) book(id statement.ID) (*policy.Book, error) {
 	x, err := n.version(id)
 	if err != nil {
 		return nil, err

@@ -95,11 +95,11 @@ func (in Input) text() string {
 	return s
 }
 
-// grouped gives few parts a line each, "output 0"; of many as many as fit stand in one, "outputs 0-29", divided by "; ".
+// grouped gives few parts a line each, "output-0"; of many as many as fit stand in one, "outputs-0-29", divided by "; ".
 func grouped(name string, parts []string) (lines []effect.Line) {
 	if len(parts) <= each {
 		for i, p := range parts {
-			lines = append(lines, effect.Line{Name: fmt.Sprintf("%s %d", name, i), Value: p})
+			lines = append(lines, effect.Line{Name: fmt.Sprintf("%s-%d", name, i), Value: p})
 		}
 		return lines
 	}
@@ -109,7 +109,7 @@ func grouped(name string, parts []string) (lines []effect.Line) {
 			last++
 			size += 2 + len(parts[last])
 		}
-		lines = append(lines, effect.Line{Name: fmt.Sprintf("%ss %d-%d", name, first, last), Value: strings.Join(parts[first:last+1], "; ")})
+		lines = append(lines, effect.Line{Name: fmt.Sprintf("%ss-%d-%d", name, first, last), Value: strings.Join(parts[first:last+1], "; ")})
 		first = last + 1
 	}
 	return lines

@@ -171,6 +171,9 @@ func (in Input) sighash() uint32 {
 // ID is the transaction's id, which no signature of these inputs changes.
 func (t *Transaction) ID() psbt.ID { return t.tx.ID() }
 
+// Network is the one that it is read for: its bytes name none.
+func (t *Transaction) Network() Network { return t.vault.Network }
+
 // Fee is what goes to whoever makes the block, in satoshis.
 func (t *Transaction) Fee() uint64 { return t.fee }
 

@@ -82,7 +82,7 @@ func printCases(w io.Writer, all []*client.Case) {
 		if c.Payload != nil {
 			what = ""
 			for _, l := range humaneOf(c) {
-				if slices.Contains([]string{"operation", "amount", "to", "destination", "contract"}, l.Name) {
+				if slices.Contains([]string{"operation", "amount", "to", "destination", "contract"}, l.Name) || strings.HasPrefix(l.Name, "output") && !strings.Contains(l.Value, " change to ") {
 					what += " " + l.Name + " " + l.Value
 				}
 			}

@@ -2,13 +2,17 @@ package main
 
 import (
 	"errors"
+	"math/big"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/client/notify"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/review"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -147,7 +151,7 @@ func intentShown(c *client.Case, all []*client.Case, now time.Time) notify.Inten
 	case c.Tx != nil:
 		transferShown(&out.IntentData, c)
 	case c.Payload != nil:
-		out.Operation = string(c.Payload.Operation())
+		payloadShown(&out.IntentData, c)
 	case c.Proof != nil:
 		out.Operation, out.Destination = string(policy.Proof), c.Proof.Address
 	}
@@ -182,6 +186,32 @@ func transferShown(d *notify.IntentData, c *client.Case) {
 		d.Units = evm.FormatUnits(f.Amount, uint8(asset.Decimals)) + " " + asset.Name
 	}
 	if payee, ok := payeeAt(doc, c.Intent.Chain, d.Destination); ok {
+		d.Payee = payee.Name
+	}
+}
+
+// payloadShown tells of what is no transaction on an EVM chain by its effects: of several payments their sum.
+func payloadShown(d *notify.IntentData, c *client.Case) {
+	if p, ok := c.Payload.(*payload.EVM); ok {
+		d.Operation = string(p.Operation())
+		return
+	}
+	doc, sum := c.Charter().Document, new(big.Int)
+	var to []string
+	for _, e := range c.Payload.Effects() {
+		if e.Operation == effect.Transfer {
+			sum.Add(sum, e.Amount)
+			to = append(to, e.Destination)
+		}
+	}
+	d.Operation, d.Amount, d.Destination = string(effect.Transfer), sum.String(), strings.Join(to, ", ")
+	if asset, ok := doc.AssetOn(c.Intent.Chain, "", policy.SameAddressOn(c.Intent.Chain)); ok {
+		d.Asset, d.Units = asset.Name, evm.FormatUnits(sum, uint8(asset.Decimals))+" "+asset.Name
+	}
+	if len(to) != 1 {
+		return
+	}
+	if payee, ok := payeeAt(doc, c.Intent.Chain, to[0]); ok {
 		d.Payee = payee.Name
 	}
 }

@@ -14,19 +14,37 @@ import (
 
 // An EVM is what the vaults may call, sign and become on EVM chains beside plain transfers. What it does not name no node understands (spec/chain-evm 7).
 type EVM struct {
-	Networks  []Network  // that differ from Ethereum's common rules, ascending by chain
+	Networks  []Network  // that differ from the common rules, Bitcoin's among them; ascending by chain
 	Contracts []Contract // ascending by name
 	TypedData []TypedData
 	Codes     []Code
 }
 
-// A Network is how one chain differs: of those that are not listed, transactions have types 0 and 2, and their fee is all that they cost.
+// A Network is how one chain differs: of EVM chains that are not listed, transactions have types 0 and 2, and their fee is all that they cost; of those of Bitcoin the highest
+// rate of a fee is DefaultFeeRate.
 type Network struct {
 	Chain       string // CAIP-2
 	NoDynamic   bool   // it has no EIP-1559
 	SetCode     bool   // accounts may become code there (EIP-7702)
 	AccessLists bool   // EIP-2930's lists may stand in transactions
 	DataFee     string // of a rollup: the chain's smallest units, decimal, that one transaction may cost beside its gas; empty: nothing
+	FeeRate     uint64 // of Bitcoin alone: the most that a transaction may pay, in satoshis per virtual byte, 1 to MaxFeeRate; 0: DefaultFeeRate
+}
+
+// Rates of fees on Bitcoin, in satoshis per virtual byte.
+const (
+	DefaultFeeRate = 1_000
+	MaxFeeRate     = statement.MaxFeeRate
+)
+
+// FeeRate is the highest rate that a transaction on a chain of Bitcoin may pay, in satoshis per virtual byte.
+func (e EVM) FeeRate(chain string) uint64 {
+	for _, x := range e.Networks {
+		if x.Chain == chain && x.FeeRate > 0 {
+			return x.FeeRate
+		}
+	}
+	return DefaultFeeRate
 }
 
 // A Contract is one that vaults may call, and with which functions.
@@ -131,6 +149,12 @@ func (e EVM) checkNetworks() error {
 		return err
 	}
 	for _, x := range e.Networks {
+		if strings.HasPrefix(x.Chain, "bip122:") {
+			if err := x.checkBitcoin(); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := checkEVMChain(x.Chain); err != nil {
 			return err
 		}
@@ -138,11 +162,25 @@ func (e EVM) checkNetworks() error {
 			return fmt.Errorf("%s: data-fee: %w", x.Chain, err)
 		}
 		switch {
+		case x.FeeRate != 0:
+			return fmt.Errorf("%s: fee-rate: is of Bitcoin's chains alone; the policy bounds fees here", x.Chain)
 		case x.SetCode && x.NoDynamic:
 			return fmt.Errorf("%s: set-code: a chain without EIP-1559 has no EIP-7702", x.Chain)
 		case x == Network{Chain: x.Chain}:
 			return fmt.Errorf("%s: it differs in nothing: leave it out", x.Chain)
 		}
+	}
+	return nil
+}
+
+func (x Network) checkBitcoin() error {
+	switch err := statement.CheckChain(x.Chain); {
+	case err != nil:
+		return err
+	case x != Network{Chain: x.Chain, FeeRate: x.FeeRate}:
+		return fmt.Errorf("%s: a chain of Bitcoin has a fee-rate, and nothing else", x.Chain)
+	case x.FeeRate == 0 || x.FeeRate == DefaultFeeRate || x.FeeRate > MaxFeeRate:
+		return fmt.Errorf("%s: fee-rate: is %d satoshis per virtual byte; want 1 to %d, and another than %d, which holds where nothing is said", x.Chain, x.FeeRate, MaxFeeRate, DefaultFeeRate)
 	}
 	return nil
 }
@@ -193,7 +231,11 @@ func (d Document) addEVM(b statement.Block) statement.Block {
 				sub = sub.Add(f.name, "yes")
 			}
 		}
-		b = b.AddBlock("network", x.Chain, sub.Add("data-fee", x.DataFee))
+		sub = sub.Add("data-fee", x.DataFee)
+		if x.FeeRate > 0 {
+			sub = sub.AddUint("fee-rate", x.FeeRate)
+		}
+		b = b.AddBlock("network", x.Chain, sub)
 	}
 	for _, x := range d.EVM.Contracts {
 		sub := statement.Block{}.Add("contract-chain", x.Chain).Add("contract-address", x.Address)
@@ -225,7 +267,7 @@ func (x Network) marks() []mark {
 func (d *Document) readEVM(f statement.Block) error {
 	for _, x := range f.Each("network") {
 		is := func(name string) bool { return x.Block.Get(name) == "yes" }
-		d.EVM.Networks = append(d.EVM.Networks, Network{x.Value, is("no-eip1559"), is("set-code"), is("access-lists"), x.Block.Get("data-fee")})
+		d.EVM.Networks = append(d.EVM.Networks, Network{x.Value, is("no-eip1559"), is("set-code"), is("access-lists"), x.Block.Get("data-fee"), x.Block.Uint("fee-rate")})
 	}
 	for _, x := range f.Each("evm-contract") {
 		b := x.Block
@@ -243,7 +285,11 @@ func (d *Document) readEVM(f statement.Block) error {
 
 func readNetwork(f *form.Map) Network {
 	is := func(name string) bool { return f.Has(name) && f.YesNo(name) }
-	return Network{f.Text("chain"), is("no-eip1559"), is("set-code"), is("access-lists"), f.Maybe("data-fee")}
+	x := Network{Chain: f.Text("chain"), NoDynamic: is("no-eip1559"), SetCode: is("set-code"), AccessLists: is("access-lists"), DataFee: f.Maybe("data-fee")}
+	if f.Has("fee-rate") {
+		x.FeeRate = uint64(max(f.Long("fee-rate"), 0))
+	}
+	return x
 }
 
 func readContract(f *form.Map) Contract {
@@ -281,7 +327,7 @@ func (e EVM) sorted() EVM {
 
 func (w *writer) evm(e EVM) {
 	if len(e.Networks) > 0 {
-		section(w, "Networks: EVM chains that differ from the common rules.", "networks", e.Networks, Network.fields)
+		section(w, "Networks: chains that differ from the common rules.", "networks", e.Networks, Network.fields)
 	}
 	if len(e.Contracts) > 0 {
 		section(w, "Contracts that vaults may call, with these functions alone.", "contracts", e.Contracts, Contract.fields)
@@ -303,6 +349,9 @@ func (x Network) fields() []string {
 	}
 	if x.DataFee != "" {
 		out = append(out, "data-fee: "+strconv.Quote(x.DataFee))
+	}
+	if x.FeeRate > 0 {
+		out = append(out, fmt.Sprintf("fee-rate: %d", x.FeeRate))
 	}
 	return out
 }
@@ -360,6 +409,9 @@ func (x Network) text() string {
 		if f.yes {
 			parts = append(parts, [2]string{f.name, "yes"})
 		}
+	}
+	if x.FeeRate > 0 {
+		parts = append(parts, [2]string{"fees up to", fmt.Sprintf("%d sat/vB", x.FeeRate)})
 	}
 	return described(append(parts, [2]string{"data fee", x.DataFee})...)
 }

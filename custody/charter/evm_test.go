@@ -9,6 +9,8 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
+const bitcoinChain = "bip122:000000000019d6689c085ae165831e93"
+
 // withEVM is a charter that names something of each kind.
 func withEVM(t *testing.T) Document {
 	t.Helper()
@@ -27,6 +29,11 @@ func withEVM(t *testing.T) Document {
 func TestEVMReadsBack(t *testing.T) {
 	d := withEVM(t)
 	rereads(t, d)
+	d.EVM.Networks = append([]Network{{Chain: bitcoinChain, FeeRate: 50}}, d.EVM.Networks...)
+	rereads(t, d)
+	if d.EVM.FeeRate(bitcoinChain) != 50 || d.EVM.FeeRate("bip122:000000000933ea01ad0ee984209779ba") != DefaultFeeRate {
+		t.Error("the highest rate of a fee is another than the charter says")
+	}
 	if n := strings.Count(d.File(), "no-eip1559"); n != 0 {
 		t.Errorf("no-eip1559 is said %d times", n)
 	}
@@ -38,7 +45,12 @@ func TestEVMRefused(t *testing.T) {
 		want   string
 	}{
 		"networks twice":            {func(d *Document) { d.EVM.Networks[1] = d.EVM.Networks[0] }, "networks"},
-		"a network of another kind": {func(d *Document) { d.EVM.Networks[0].Chain = "bip122:000000000019d6689c085ae165831e93" }, "is no EVM chain"},
+		"a network of another kind": {func(d *Document) { d.EVM.Networks[1].Chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp" }, "is no EVM chain"},
+		"Bitcoin with set-code":     {func(d *Document) { d.EVM.Networks[0].Chain = bitcoinChain }, "has a fee-rate, and nothing else"},
+		"Bitcoin with nothing":      {func(d *Document) { d.EVM.Networks[0] = Network{Chain: bitcoinChain} }, "fee-rate"},
+		"Bitcoin as it is":          {func(d *Document) { d.EVM.Networks[0] = Network{Chain: bitcoinChain, FeeRate: DefaultFeeRate} }, "fee-rate"},
+		"Bitcoin at any fee":        {func(d *Document) { d.EVM.Networks[0] = Network{Chain: bitcoinChain, FeeRate: MaxFeeRate + 1} }, "fee-rate"},
+		"a fee rate on Ethereum":    {func(d *Document) { d.EVM.Networks[0].FeeRate = 5 }, "Bitcoin's chains alone"},
 		"a network like all":        {func(d *Document) { d.EVM.Networks[1].DataFee = "" }, "it differs in nothing"},
 		"set-code without EIP-1559": {func(d *Document) { d.EVM.Networks[0].NoDynamic = true }, "has no EIP-7702"},
 		"a data fee in hexadecimal": {func(d *Document) { d.EVM.Networks[1].DataFee = "0x10" }, "data-fee"},
@@ -93,7 +105,10 @@ func TestEVMDiff(t *testing.T) {
 		change      func(*Document)
 		there, back string
 	}{
-		"a network":    {func(d *Document) { d.EVM.Networks = d.EVM.Networks[:1] }, "looser: network eip155:10: removed data fee 1000", "looser"},
+		"a network": {func(d *Document) { d.EVM.Networks = d.EVM.Networks[:1] }, "looser: network eip155:10: removed data fee 1000", "looser"},
+		"a fee rate": {func(d *Document) {
+			d.EVM.Networks = append([]Network{{Chain: bitcoinChain, FeeRate: 50}}, d.EVM.Networks...)
+		}, "looser: network " + bitcoinChain + ": added fees up to 50 sat/vB", "looser"},
 		"its marks":    {func(d *Document) { d.EVM.Networks[0].AccessLists = false }, "looser: network eip155:1: set-code yes, access-lists yes → set-code yes", "looser"},
 		"a contract":   {func(d *Document) { d.EVM.Contracts = nil }, "stricter: contract staking: removed at 0x03, on eip155:1, functions function a(); function b(), delegates function c()", "looser"},
 		"its address":  {func(d *Document) { d.EVM.Contracts[0].Address = "0x09" }, "looser: contract staking: address: 0x03 → 0x09", "looser"},

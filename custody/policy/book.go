@@ -7,13 +7,28 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 )
 
-// BookOf is what a charter names of EVM chains: what it does not name no node understands, and nobody signs. Names are the charter's own, and told where people
-// read, so that the facts of a transfer are the same under every charter.
-func BookOf(d charter.Document) (*evm.Allowed, error) {
+// A Book is what a charter says of chains, without which no node understands what is asked there: what it does not name, nobody signs.
+type Book struct {
+	EVM  *evm.Allowed
+	rate func(chain string) uint64
+}
+
+// MaxRate is the highest rate of a fee on a chain of Bitcoin.
+func (b *Book) MaxRate(chain string) bitcoin.Rate { return bitcoin.PerVByte(b.rate(chain)) }
+
+// BookOf reads a charter's.
+func BookOf(d charter.Document) (*Book, error) {
+	allowed, err := allowedBy(d)
+	return &Book{allowed, d.EVM.FeeRate}, err
+}
+
+// allowedBy is what a charter names of EVM chains. Names are the charter's own, and told where people read, so that the facts of a transfer are the same under every charter.
+func allowedBy(d charter.Document) (*evm.Allowed, error) {
 	var b evm.Book
 	for _, id := range evmChains(d) {
 		b.Chains = append(b.Chains, networkOf(d, id))
@@ -44,15 +59,6 @@ func BookOf(d charter.Document) (*evm.Allowed, error) {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	return book, nil
-}
-
-// ReadEVM reads what an account is asked to sign by a charter's book, and says of a refusal what that is.
-func ReadEVM(unsigned []byte, at evm.Context) (*evm.Payload, error) {
-	p, err := evm.DecodeIn(unsigned, at)
-	if err != nil && strings.Contains(err.Error(), "the book") {
-		err = fmt.Errorf("%w; the book is what the charter names", err)
-	}
-	return p, err
 }
 
 // networkOf is how a chain differs.

@@ -66,7 +66,7 @@ func TestBookOf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := evm.Context{Account: evm.Account{Address: address(t, "0x00000000000000000000000000000000000000f1")}, Allowed: book}
+	at := evm.Context{Account: evm.Account{Address: address(t, "0x00000000000000000000000000000000000000f1")}, Allowed: book.EVM}
 	read := func(to, function, arguments string, value int64) (*evm.Payload, error) {
 		t.Helper()
 		data, err := evm.Calldata(function, []byte(arguments))

@@ -1,11 +1,13 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 
+	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
@@ -95,19 +97,37 @@ func labelsOf(d charter.Document, chain, address string) (labels []string) {
 	return slices.Compact(labels)
 }
 
-// sameEVM compares addresses, in whatever mixture of letters they are written.
-func sameEVM(a, b string) bool {
-	x, err := evm.ParseAddress(a)
-	y, err2 := evm.ParseAddress(b)
-	return err == nil && err2 == nil && x == y
-}
-
-// SameAddress compares addresses as their chain does.
+// SameAddress compares addresses as their chain does: on EVM chains and of Bitcoin's bech32, letters may be written large or small.
 func SameAddress(chain, a, b string) bool {
-	if strings.HasPrefix(chain, "eip155:") {
-		return sameEVM(a, b)
+	switch namespace, _, _ := strings.Cut(chain, ":"); namespace {
+	case "eip155":
+		x, err := evm.ParseAddress(a)
+		y, err2 := evm.ParseAddress(b)
+		return err == nil && err2 == nil && x == y
+	case "bip122":
+		n, err := bitcoin.NetworkOf(chain)
+		if err != nil {
+			return a == b
+		}
+		x, err := n.ParseAddress(a)
+		y, err2 := n.ParseAddress(b)
+		return err == nil && err2 == nil && bytes.Equal(x, y)
 	}
 	return a == b
+}
+
+// checkAddress refuses what is no address of its chain: a rule over it would never apply, and nothing could be sent there.
+func checkAddress(chain, address string) (err error) {
+	switch namespace, _, _ := strings.Cut(chain, ":"); namespace {
+	case "eip155":
+		_, err = evm.ParseAddress(address)
+	case "bip122":
+		var n bitcoin.Network
+		if n, err = bitcoin.NetworkOf(chain); err == nil {
+			_, err = n.ParseAddress(address)
+		}
+	}
+	return err
 }
 
 // SameAddressOn is SameAddress of one chain.
@@ -118,10 +138,8 @@ func SameAddressOn(chain string) func(a, b string) bool {
 // checkAddresses refuses destinations and tokens that are no addresses of their chain: a rule over them would never apply.
 func checkAddresses(d charter.Document) error {
 	for _, p := range d.Payees {
-		if strings.HasPrefix(p.Chain, "eip155:") {
-			if _, err := evm.ParseAddress(p.Address); err != nil {
-				return fmt.Errorf("policy: payee %s: %w", p.Name, err)
-			}
+		if err := checkAddress(p.Chain, p.Address); err != nil {
+			return fmt.Errorf("policy: payee %s: %w", p.Name, err)
 		}
 	}
 	for _, v := range d.Vaults {
@@ -145,10 +163,8 @@ func checkRescued(v charter.Blueprint) error {
 		return nil
 	}
 	for _, x := range v.Rescue.Destinations {
-		if strings.HasPrefix(x.Chain, "eip155:") {
-			if _, err := evm.ParseAddress(x.Address); err != nil {
-				return fmt.Errorf("destination %s: %w", x.Name, err)
-			}
+		if err := checkAddress(x.Chain, x.Address); err != nil {
+			return fmt.Errorf("destination %s: %w", x.Name, err)
 		}
 	}
 	for _, c := range v.Rescue.Calls {

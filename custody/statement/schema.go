@@ -77,10 +77,11 @@ const (
 	MaxGuardians    = 32
 	MaxAssets       = 64
 	MaxPayees       = 256
-	MaxContracts    = 128  // that vaults may call; likewise networks, types of typed data, codes
-	MaxFunctions    = 64   // of one contract
-	MaxDeclaration  = 2048 // bytes of a function, or of a type of typed data
-	MaxLabels       = 16   // of one payee
+	MaxContracts    = 128       // that vaults may call; likewise networks, types of typed data, codes
+	MaxFunctions    = 64        // of one contract
+	MaxFeeRate      = 1_000_000 // satoshis per virtual byte
+	MaxDeclaration  = 2048      // bytes of a function, or of a type of typed data
+	MaxLabels       = 16        // of one payee
 	MaxVaults       = 64
 	MaxControl      = 64      // control rules
 	MaxPolicyLine   = 1024    // bytes of one line of rules

@@ -106,11 +106,12 @@ var charterFields = []Spec{
 			number("tranche-count", 1, MaxTranches, "periods; afterwards everything may leave"),
 		),
 	),
-	chain("network", "an EVM chain that differs from the common rules, in ascending order").times(0, MaxContracts).with(
+	chain("network", "a chain that differs from the common rules, in ascending order").times(0, MaxContracts).with(
 		word("no-eip1559", "it has no dynamic fees", "yes").optional(),
 		word("set-code", "accounts may become code there (EIP-7702)", "yes").optional(),
 		word("access-lists", "EIP-2930's lists may stand in transactions", "yes").optional(),
 		text("data-fee", 39, "what one transaction may cost beside its gas, in the chain's smallest unit, decimal").optional(),
+		number("fee-rate", 1, MaxFeeRate, "on Bitcoin: satoshis per virtual byte that a transaction may pay").optional(),
 	),
 	label("evm-contract", "that vaults may call, in ascending order").times(0, MaxContracts).with(
 		chain("contract-chain", ""),

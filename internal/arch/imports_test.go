@@ -55,6 +55,7 @@ var may = map[string][]string{
 	"custody/ledger":     custody(),
 	"custody/pulse":      custody(),
 	"custody/intent":     custody(),
+	"custody/payload":    custody("custody/intent", "custody/policy", "chain/…"),
 	"custody/sos":        custody("custody/sos/…"),
 	"custody/backup":     custody(),
 	"custody/breakglass": custody("mpc/engine", "mpc/session", "mpc/epoch", "mpc/guard"), // linked into its own command alone: TestBreakglassStandsApart

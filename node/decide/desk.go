@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain/effect"
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -111,8 +111,8 @@ type Config struct {
 	Charter func() (x charter.Charter, ok bool)
 	// Policy reads the rules of a version.
 	Policy func(id statement.ID) (*policy.Policy, error)
-	// Book is what a version that is or was in force here names of EVM chains.
-	Book func(charter statement.ID) (*evm.Allowed, error)
+	// Book is what a version that is or was in force here says of chains.
+	Book func(charter statement.ID) (*policy.Book, error)
 	// TermsUnder gives a vault the terms of a version that is or was in force here.
 	TermsUnder func(v charter.Vault, under statement.ID) (charter.Vault, bool)
 	// TermsThen gives it the terms that such a version had at a time, whatever was revoked since.
@@ -123,16 +123,14 @@ type Config struct {
 	SOS func() SOS
 	// Lost says that this node was set back, and may have lost an epoch of an emergency that was in force then. It takes that room's lock; may be nil.
 	Lost func(vault statement.ID, at time.Time) bool
-	// Usual is what a fee of such a transaction usually is, in wei, as this node's own endpoint says; nil without an endpoint of its chain.
-	Usual func(ctx context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error)
+	// Usual is what a fee of such a transaction usually is, in its chain's smallest unit, as this node's own endpoint says; nil without an endpoint of its chain.
+	Usual func(ctx context.Context, p payload.Payload) (*big.Int, error)
 	// Signed hears that a vault signed. It is called under our lock; may be nil.
 	Signed func(vault statement.ID)
 	// RestoredAt is when this store was made from an export: what went out before may be forgotten here, so windows that reach back before it count
 	// as full. Zero: it never was.
 	RestoredAt func() time.Time
-	Check      func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
-	// CheckReplacing is as Check, of a transaction that takes the nonce of another which waits on the chain.
-	CheckReplacing func(ctx context.Context, from evm.Address, f evm.Facts) (checked bool, why string, err error)
+	Check      func(ctx context.Context, q Question) (checked bool, why string, err error)
 	// CheckBlock is as Check, of the block that a proof speaks of.
 	CheckBlock func(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error)
 	// Presignatures are this node's, to sign in one broadcast with.
@@ -167,8 +165,9 @@ type Desk struct {
 	claims map[statement.ID]claim           // of the intents that have not come to an end
 	slots  map[string]map[statement.ID]bool // which of them use one thing that its chain gives once
 	open   map[initiator]int                // how many of them are not signed
+	names  map[string]bool                  // of transactions that vaults signed, as their chains write them
 
-	chapters map[statement.ID]*evm.Allowed // what charters name of EVM chains, by their ids
+	chapters map[statement.ID]*policy.Book // what charters say of chains, by their ids
 
 	rules rules                        // of the charter in force
 	flows map[statement.ID]outflows    // what each vault gave out, or may
@@ -195,7 +194,7 @@ type file struct {
 	votes     []ballot
 	decisions map[string]ruling        // by operator: the first that came
 	others    map[string]ruling        // the second of an operator that said the contrary
-	payload   payload                  // nil if it could not be decoded
+	payload   payload.Payload          // nil if it could not be decoded
 	read      *decoded                 // nil before it was looked at
 	parts     map[int]effect.Signature // of a transaction that needs several signatures: those that are known, by place; never changed in place
 	raw       []byte                   // the signed transaction, or a proof's signature
@@ -234,7 +233,7 @@ type ruling struct {
 func New(cfg Config) *Desk {
 	return &Desk{
 		cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{},
-		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[string]map[statement.ID]bool{}, chapters: map[statement.ID]*evm.Allowed{}, open: map[initiator]int{}, unallowed: map[statement.ID]wait{},
+		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[string]map[statement.ID]bool{}, chapters: map[statement.ID]*policy.Book{}, open: map[initiator]int{}, names: map[string]bool{}, unallowed: map[statement.ID]wait{},
 	}
 }
 

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/sos"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -134,14 +136,14 @@ var errEndpoint = errors.New("this node's own endpoint does not say what a fee u
 
 // fill decodes what leaves.
 func (d *Desk) fill(ctx context.Context, doc charter.Document, v charter.Vault, f *file, e *emergency) error {
-	t, ok := transferOf(f.payload)
-	if _, lends := f.payload.(*message); lends {
+	p := f.payload
+	if lends(p) {
 		return errMessage
 	}
-	if !ok {
+	if !travels(p) {
 		return nil // a proof; and what is not decoded was denied before
 	}
-	flows, err := sosFlows(doc, v, t)
+	flows, err := sosFlows(doc, v, p)
 	if err != nil {
 		return fmt.Errorf("%w: %w", sos.ErrPlan, err)
 	}
@@ -149,28 +151,29 @@ func (d *Desk) fill(ctx context.Context, doc charter.Document, v charter.Vault, 
 	if !e.rules() {
 		return nil // tranches bound amounts, and not fees
 	}
-	usual, err := d.cfg.Usual(ctx, t.from, t.Transaction())
+	usual, err := d.cfg.Usual(ctx, p)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errEndpoint, err)
 	}
 	if usual == nil {
 		return fmt.Errorf("%w: what a fee usually is on chain %s is not known here: this node has no endpoint of it, or the transaction would fail", sos.ErrPlan, e.outflow.Chain)
 	}
-	return e.fees(doc, t.tx(), usual)
+	return e.fees(doc, p, usual)
 }
 
 // fees compares fees exactly: policy units are rounded up, and a fee that is burnt may hide in one unit (S12).
-func (e *emergency) fees(doc charter.Document, f evm.Facts, usual *big.Int) error {
+func (e *emergency) fees(doc charter.Document, p payload.Payload, usual *big.Int) error {
 	own, ok := doc.AssetOn(e.outflow.Chain, "", policy.SameAddressOn(e.outflow.Chain))
 	if !ok {
 		return fmt.Errorf("%w: the own asset of chain %s is not in the charter", sos.ErrPlan, e.outflow.Chain)
 	}
 	most := new(big.Int).Mul(usual, big.NewInt(sos.FeeTimes))
+	moved, fee, moves := nativeOf(p)
 	switch {
-	case f.MaxFee.Cmp(most) > 0:
-		return fmt.Errorf("%w: a fee of %s wei; usual is %s, and at most %d times that is allowed", sos.ErrPlan, f.MaxFee, usual, sos.FeeTimes)
-	case f.Operation == evm.NativeTransfer && f.Amount.Cmp(f.MaxFee) < 0:
-		return fmt.Errorf("%w: it moves %s wei, less than its fee of %s", sos.ErrPlan, f.Amount, f.MaxFee)
+	case fee.Cmp(most) > 0:
+		return fmt.Errorf("%w: a fee of %s %s; usual is %s, and at most %d times that is allowed", sos.ErrPlan, fee, unitOf(p), usual, sos.FeeTimes)
+	case moves && moved.Cmp(fee) < 0:
+		return fmt.Errorf("%w: it moves %s %s, less than its fee of %s", sos.ErrPlan, moved, unitOf(p), fee)
 	}
 	units, err := own.Units(usual)
 	if err != nil {
@@ -184,11 +187,38 @@ var errMessage = fmt.Errorf("%w: only transactions leave a vault in SOS, and no 
 
 var errNoMove = errors.New("it is neither a transfer nor a call that the plan names")
 
+// nativeOf are what a transaction moves of its chain's own asset, and its fee; moves is false where it moves none of that.
+func nativeOf(p payload.Payload) (moved, fee *big.Int, moves bool) {
+	moved, fee = new(big.Int), new(big.Int)
+	for _, e := range p.Effects() {
+		switch e.Operation {
+		case effect.Fee:
+			fee.Add(fee, e.Amount)
+		case effect.Transfer:
+			moved.Add(moved, e.Amount)
+			moves = true
+		}
+	}
+	return moved, fee, moves
+}
+
+// unitOf is the smallest unit of a payload's chain.
+func unitOf(p payload.Payload) string {
+	if _, ok := payload.OnEVM(p); ok {
+		return "wei"
+	}
+	return "satoshis"
+}
+
 // sosFlows are what a transaction does, as SOS counts it: transfers, and calls that the plan names, whatever a charter's book says of them besides.
-func sosFlows(doc charter.Document, v charter.Vault, t *transfer) (out []sos.Flow, err error) {
-	f := t.tx()
+func sosFlows(doc charter.Document, v charter.Vault, p payload.Payload) (out []sos.Flow, err error) {
+	t, ok := payload.OnEVM(p)
+	if !ok {
+		return movedFlows(doc, p)
+	}
+	f := t.Facts()
 	effects := f.Effects()
-	switch _, transfers := t.Facts(); {
+	switch _, transfers := t.Transfer(); {
 	case f.Kind > evm.Legacy:
 		return nil, errNoMove
 	case called(v, f):
@@ -206,10 +236,30 @@ func sosFlows(doc charter.Document, v charter.Vault, t *transfer) (out []sos.Flo
 		switch {
 		case x.Operation == policy.Fee:
 			y.What = sos.Fee
-		case f.Destination == t.from: // back to the key's own address
+		case f.Destination == t.Sender(): // back to the key's own address
 			y.What = sos.Remainder
 		default:
 			y.What = sos.Transfer
+		}
+		out = append(out, y)
+	}
+	return out, nil
+}
+
+// movedFlows are what a transaction does that is transfers alone. What comes back to its own account is no effect of it.
+func movedFlows(doc charter.Document, p payload.Payload) (out []sos.Flow, err error) {
+	flows, err := policy.FlowsOf(doc, p.Effects())
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range flows {
+		y := sos.Flow{What: sos.Transfer, Asset: x.Asset, Amount: x.Amount, To: x.Destination}
+		switch x.Operation {
+		case policy.Fee:
+			y.What = sos.Fee
+		case policy.Transfer:
+		default:
+			return nil, errNoMove
 		}
 		out = append(out, y)
 	}
@@ -238,8 +288,7 @@ func (e emergency) counted(ctx context.Context, now time.Time, vault statement.I
 // tookPlace makes the writer of a signed transaction's last state one that settles its nonce in the dockets, in the same transaction: what else was counted there is free again.
 // It takes place as this node's own endpoint says, and so deep that the chain keeps it.
 func (d *Desk) tookPlace(ctx context.Context, now time.Time, f *file, ev intent.Event, write writer) writer {
-	t, ok := transferOf(f.payload)
-	if _, final := ev.(intent.BecameFinal); !ok || !final || d.cfg.SOS == nil {
+	if _, final := ev.(intent.BecameFinal); !travels(f.payload) || !final || d.cfg.SOS == nil {
 		return write
 	}
 	desk, it := d.cfg.SOS(), f.life.Intent()
@@ -251,7 +300,7 @@ func (d *Desk) tookPlace(ctx context.Context, now time.Time, f *file, ev intent.
 	if err != nil {
 		return write
 	}
-	flows, err := sosFlows(x.Document, v.Vault, t)
+	flows, err := sosFlows(x.Document, v.Vault, f.payload)
 	if err != nil { // it moves what the charter does not know: nothing counted it
 		return write
 	}

@@ -9,9 +9,9 @@ import (
 
 	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/chain/effect"
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/ceremony"
 )
@@ -22,10 +22,10 @@ func Several(n int) string { return memoSeveral + strconv.Itoa(n) }
 const memoSeveral = "signatures needed: "
 
 func init() {
-	payloadOf = func(s statement.Statement, it intent.Intent, v ceremony.View, key group.Point, address string, book *evm.Allowed) (payload, error) {
-		p, err := decode(s, it, v, key, address, book)
+	payloadOf = func(s statement.Statement, it intent.Intent, v ceremony.View, key group.Point, c payload.Context) (payload.Payload, error) {
+		p, err := decode(s, it, v, key, c)
 		if n := needed(it); err == nil && n > 1 {
-			p = &several{p, v, n}
+			p = &several{p.(*payload.EVM), v, n}
 		}
 		return p, err
 	}
@@ -51,24 +51,24 @@ func Digests(it intent.Intent, first [32]byte) [][32]byte {
 
 // several is a payload as one of Bitcoin is: signatures by keys at several paths, each over a digest of its own that follows from all of it. The first is the chain's own.
 type several struct {
-	payload
+	*payload.EVM
 	view ceremony.View
 	n    int
 }
 
-func (p *several) uses() (all []effect.Use) {
-	all = p.payload.uses()
+func (p *several) Uses() (all []effect.Use) {
+	all = p.EVM.Uses()
 	for i, d := range Digests(intent.Intent{Memo: Several(p.n)}, [32]byte(all[0].Message))[1:] {
 		all = append(all, effect.Use{Suite: all[0].Suite, Path: [3]uint32{0, 0, uint32(i + 1)}, Address: fmt.Sprint("number ", i+1), Message: d[:]})
 	}
 	return all
 }
 
-func (p *several) finish(sigs []effect.Signature) ([]byte, error) {
+func (p *several) Assemble(sigs []effect.Signature) (*payload.Signed, error) {
 	if len(sigs) != p.n {
 		return nil, errors.New("signatures are missing")
 	}
-	for i, u := range p.uses() {
+	for i, u := range p.Uses() {
 		key, err := Key(p.view, u.Path[:])
 		if err != nil {
 			return nil, err
@@ -77,7 +77,7 @@ func (p *several) finish(sigs []effect.Signature) ([]byte, error) {
 			return nil, fmt.Errorf("signature %d: %w", i, err)
 		}
 	}
-	return p.payload.finish(sigs[:1])
+	return p.EVM.Assemble(sigs[:1])
 }
 
 // ReadPart reads one of several signatures, and writes it.

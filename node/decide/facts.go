@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain"
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/node/ceremony"
@@ -38,8 +39,8 @@ func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 	}
 	// Key, path and bytes of an intent never change: once is enough.
 	if f.read == nil || f.read.key != v.Current.Record.KeyID {
-		book, err := d.chapter(it.Charter)
-		x := read(f.stmt, it, v, book)
+		c, err := d.context(it, v)
+		x := read(f.stmt, it, v, c)
 		if err != nil { // it may be known soon: nothing is kept of this
 			out.Address, out.Unclear = x.address, err.Error()
 			return out
@@ -55,7 +56,7 @@ func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 }
 
 // chapter is the book of the charter that an intent names, which says what its bytes mean.
-func (d *Desk) chapter(under statement.ID) (*evm.Allowed, error) {
+func (d *Desk) chapter(under statement.ID) (*policy.Book, error) {
 	d.mu.Lock()
 	book := d.chapters[under]
 	d.mu.Unlock()
@@ -74,15 +75,15 @@ func (d *Desk) chapter(under statement.ID) (*evm.Allowed, error) {
 
 // decoded is what a node makes of an intent under one key.
 type decoded struct {
-	key     [32]byte // keyID
-	payload payload  // nil if it is not understood
-	address string   // of the sender
-	unclear string   // why it is not understood
+	key     [32]byte        // keyID
+	payload payload.Payload // nil if it is not understood
+	address string          // of the sender
+	unclear string          // why it is not understood
 	chain   string
 	lines   []intent.Fact
 }
 
-func read(s statement.Statement, it intent.Intent, v ceremony.View, book *evm.Allowed) *decoded {
+func read(s statement.Statement, it intent.Intent, v ceremony.View, c payload.Context) *decoded {
 	out := &decoded{key: v.Current.Record.KeyID}
 	key, err := Key(v, it.Path[:])
 	if err == nil {
@@ -92,11 +93,12 @@ func read(s statement.Statement, it intent.Intent, v ceremony.View, book *evm.Al
 		out.unclear = fmt.Sprintf("the sender's address: %v", err)
 		return out
 	}
-	if out.payload, err = payloadOf(s, it, v, key, out.address, book); err != nil {
+	it.Address = out.address // this node's own: what the intent says is compared with it
+	if out.payload, err = payloadOf(s, it, v, key, c); err != nil {
 		out.payload, out.unclear = nil, err.Error()
 		return out
 	}
-	out.chain, out.lines = out.payload.facts()
+	out.chain, out.lines = out.payload.Chain(), payload.Facts(out.payload)
 	return out
 }
 
@@ -156,18 +158,15 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 }
 
 // state compares what is to be signed with the chain, as this node's own endpoint sees it.
-func (d *Desk) state(ctx context.Context, p payload, replaces bool) (checked bool, why string, err error) {
-	if t, ok := transferOf(p); ok {
-		if replaces {
-			return d.cfg.CheckReplacing(ctx, t.from, t.tx())
-		}
-		return d.cfg.Check(ctx, t.from, t.tx())
+func (d *Desk) state(ctx context.Context, p payload.Payload, replaces bool) (checked bool, why string, err error) {
+	if travels(p) {
+		return d.cfg.Check(ctx, Question{Payload: p, Replacing: replaces, Own: d.made})
 	}
 	if p, ok := p.(*proof); ok && p.AsOf != nil {
-		if !chain.ReadsBlocks(p.Chain) {
-			return true, fmt.Sprintf("no node of this release reads blocks of chain %s, so nobody would have checked height %d: ask for the proof without a height", p.Chain, p.AsOf.Height), nil
+		if !chain.ReadsBlocks(p.Chain()) {
+			return true, fmt.Sprintf("no node of this release reads blocks of chain %s, so nobody would have checked height %d: ask for the proof without a height", p.Chain(), p.AsOf.Height), nil
 		}
-		return d.cfg.CheckBlock(ctx, p.Chain, *p.AsOf)
+		return d.cfg.CheckBlock(ctx, p.Chain(), *p.AsOf)
 	}
 	return false, "", nil
 }
@@ -182,4 +181,18 @@ func (d *Desk) mayDecide(f *file) bool {
 		return f.life.Verdict(d.cfg.Operator) == intent.Wait
 	}
 	return false
+}
+
+// A Question is what a node asks its own endpoints of a transaction before it allows it.
+type Question struct {
+	Payload   payload.Payload
+	Replacing bool                 // it takes the place of another that waits on its chain
+	Own       func(id string) bool // whether a transaction, as its chain names it, is one that this node knows to be signed by a vault
+}
+
+// made says whether a transaction is one that this node knows a vault's signature of.
+func (d *Desk) made(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.names[id]
 }

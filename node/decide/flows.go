@@ -11,6 +11,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/ledger"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/review"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -31,7 +32,7 @@ type outflow struct {
 
 // slot names all that a file's payload uses and its chain gives once: of payloads with one slot the chain takes one. What uses nothing of the kind has a slot of its own.
 func (f *file) slot() string {
-	spends := f.payload.spends()
+	spends := f.payload.Spends()
 	if len(spends) == 0 {
 		return "intent:" + f.stmt.ID().String()
 	}
@@ -47,7 +48,7 @@ func (d *Desk) outflow(f *file) (at string, o outflow, ok bool) {
 		return "", o, false
 	}
 	l := f.life
-	o = outflow{effects: f.payload.effects(), digest: digestOf(f.payload), signed: l.Hash() != "", final: l.State() == intent.Final}
+	o = outflow{effects: f.payload.Effects(), digest: digestOf(f.payload), signed: l.Hash() != "", final: l.State() == intent.Final}
 	at = f.slot()
 	switch ours := l.Verdict(d.cfg.Operator) == intent.Allow; {
 	case o.signed || l.PossiblySigned():
@@ -65,9 +66,9 @@ func (d *Desk) outflow(f *file) (at string, o outflow, ok bool) {
 }
 
 // digestOf is one name of all that is to be signed.
-func digestOf(p payload) [32]byte {
+func digestOf(p payload.Payload) [32]byte {
 	h := sha256.New()
-	for _, u := range p.uses() {
+	for _, u := range p.Uses() {
 		h.Write(u.Message)
 	}
 	return [32]byte(h.Sum(nil))

@@ -39,9 +39,8 @@ func (d *Desk) Moves() uint64 {
 }
 
 func (d *Desk) leftBy(doc charter.Document, f *file) (p sos.Past, ok bool) {
-	t, onChain := transferOf(f.payload)
 	ours := f.life.Verdict(d.cfg.Operator) == intent.Allow
-	if !onChain || f.gone || !ours && !f.life.Suffices() {
+	if !travels(f.payload) || f.gone || !ours && !f.life.Suffices() {
 		return p, false
 	}
 	it := f.life.Intent()
@@ -51,7 +50,7 @@ func (d *Desk) leftBy(doc charter.Document, f *file) (p sos.Past, ok bool) {
 	}
 	p.Outflow = sos.Outflow{Intent: f.stmt.ID(), Vault: v.Vault.Name, Key: it.Key, Transaction: true, Chain: it.Chain}
 	p.Slot = slotKey(f.slot())
-	if p.Flows, err = sosFlows(doc, v.Vault, t); err != nil {
+	if p.Flows, err = sosFlows(doc, v.Vault, f.payload); err != nil {
 		return p, false // of an asset that the charter does not know: no cap and no tranche is of it
 	}
 	for _, by := range slices.Sorted(maps.Keys(f.decisions)) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/outbox"
 )
@@ -25,9 +25,8 @@ type claim struct {
 	initiator string
 	created   time.Time
 	state     intent.State
-	spends    []string   // what it uses and its chain gives once; nil: nothing, or it is not decoded
-	does      *evm.Facts // of a transaction
-	from      evm.Address
+	spends    []string        // what it uses and its chain gives once; nil: nothing, or it is not decoded
+	does      payload.Payload // of a transaction
 	signed    bool
 	ours      bool // this node allows it, or is about to
 	allows    int  // operators known to allow it
@@ -87,11 +86,10 @@ func (f *file) claim(operator string) claim {
 		c.allows = l.Count(intent.Allow)
 	}
 	if f.payload != nil {
-		c.spends = f.payload.spends()
+		c.spends = f.payload.Spends()
 	}
-	if t, ok := transferOf(f.payload); ok {
-		f := t.tx()
-		c.does, c.from = &f, t.from
+	if travels(f.payload) {
+		c.does = f.payload
 	}
 	return c
 }
@@ -128,6 +126,9 @@ func (d *Desk) recount(f *file) {
 // track brings the claims up to date with a file. The caller holds both locks.
 func (d *Desk) track(f *file) {
 	id := f.stmt.ID()
+	if name := f.life.Hash(); name != "" && travels(f.payload) {
+		d.names[name] = true
+	}
 	d.untrack(id)
 	d.debit(f)
 	if f.gone || over(f.life) {
@@ -208,7 +209,7 @@ func (d *Desk) rival(f *file, may, reserve bool) (by claim, replaces, ok bool) {
 // gives says that a signed transaction waits on its chain, and another does the same for more: whichever of the two the chain takes, it is what was asked for.
 func (c claim) gives(to claim) bool {
 	waits := c.state == intent.Signed || c.state == intent.Broadcast || c.state == intent.Seen || c.state == intent.Dropped || c.state == intent.Reorged
-	return c.signed && waits && !to.signed && c.does != nil && to.does != nil && evm.Replaces(*to.does, *c.does) == nil
+	return c.signed && waits && !to.signed && c.does != nil && to.does != nil && payload.Replaces(to.does, c.does) == nil
 }
 
 // replaces says whether this node allowed an intent by the plan of an emergency: then it may replace.
@@ -234,12 +235,13 @@ func (d *Desk) Successor(x Sent) string {
 // taken says in words that another intent has the nonce, and what to do.
 func (c claim) taken() string {
 	where := strings.Join(c.spends, ", ")
-	if c.does != nil {
-		where = fmt.Sprintf("nonce %d of %s", c.does.Nonce, c.from)
+	anew := "propose this one anew"
+	if t, ok := payload.OnEVM(c.does); ok {
+		where, anew = fmt.Sprintf("nonce %d of %s", t.Facts().Nonce, t.Sender()), "propose this one anew without --nonce"
 	}
 	if c.signed {
-		return fmt.Sprintf("%s is used by intent %s, which is %s; propose this one anew without --nonce", where, c.id.Short(), c.state)
+		return fmt.Sprintf("%s is used by intent %s, which is %s; %s", where, c.id.Short(), c.state, anew)
 	}
-	return fmt.Sprintf("%s belongs to intent %s (%s), and this one waits until that one has ended, or until more people approve this one: wait, take one of the two back (`ostraka tx cancel %s`), or propose this one anew without --nonce",
-		where, c.id.Short(), c.state, c.id.Short())
+	return fmt.Sprintf("%s belongs to intent %s (%s), and this one waits until that one has ended, or until more people approve this one: wait, take one of the two back (`ostraka tx cancel %s`), or %s",
+		where, c.id.Short(), c.state, c.id.Short(), anew)
 }

@@ -37,7 +37,7 @@ func (f *file) missing() (out []int) {
 	if f.payload == nil {
 		return nil
 	}
-	for i := range f.payload.uses() {
+	for i := range f.payload.Uses() {
 		if _, known := f.parts[i]; !known {
 			out = append(out, i)
 		}
@@ -52,7 +52,7 @@ func (f *file) with(i int, sig effect.Signature) (all []effect.Signature, whole 
 			return nil, false
 		}
 	}
-	for j := range f.payload.uses() {
+	for j := range f.payload.Uses() {
 		if j == i {
 			all = append(all, sig)
 			continue
@@ -104,7 +104,7 @@ func (d *Desk) asked(f *file, v ceremony.View, s *mpc.Setup, req *protocol.Onlin
 	if f.payload == nil {
 		return 0, v, errNotDecoded
 	}
-	for i, u := range f.payload.uses() {
+	for i, u := range f.payload.Uses() {
 		want, err := request(f.life.Intent(), f.stmt.ID(), u)
 		if err != nil {
 			return 0, v, err
@@ -113,7 +113,7 @@ func (d *Desk) asked(f *file, v ceremony.View, s *mpc.Setup, req *protocol.Onlin
 			continue
 		}
 		if _, known := f.parts[i]; known {
-			return 0, v, fmt.Errorf("intent %s: signature %d of %d is known", f.stmt.ID().Short(), i+1, len(f.payload.uses()))
+			return 0, v, fmt.Errorf("intent %s: signature %d of %d is known", f.stmt.ID().Short(), i+1, len(f.payload.Uses()))
 		}
 		w, err = d.root(v, u.Suite)
 		return i, w, err
@@ -170,11 +170,11 @@ func (d *Desk) takePart(now time.Time, id, place, raw []byte, write writer) erro
 		return outbox.ErrOld
 	}
 	if all, whole := f.with(i, sig); whole {
-		signed, err := f.payload.finish(all)
+		signed, err := f.payload.Assemble(all)
 		if err != nil {
 			return err
 		}
-		return d.sign(now, f, signed, write)
+		return d.sign(now, f, signed.Raw, write)
 	}
 	if err := write(f.partEntry(f.life, now, i, sig)); err != nil {
 		return err
@@ -185,7 +185,7 @@ func (d *Desk) takePart(now time.Time, id, place, raw []byte, write writer) erro
 
 // readPart reads a signature and its place, and verifies it.
 func (d *Desk) readPart(f *file, v ceremony.View, place, raw []byte) (i int, sig effect.Signature, err error) {
-	uses := f.payload.uses()
+	uses := f.payload.Uses()
 	if len(place) != 2 || int(binary.BigEndian.Uint16(place)) >= len(uses) {
 		return 0, sig, fmt.Errorf("intent %s: a signature's place is %x, and it needs %d", f.stmt.ID().Short(), place, len(uses))
 	}
@@ -206,10 +206,10 @@ func (d *Desk) readPart(f *file, v ceremony.View, place, raw []byte) (i int, sig
 
 // loadParts reads back what was kept of a transaction that needs several.
 func (d *Desk) loadParts(ctx context.Context, f *file, v ceremony.View) error {
-	if f.payload == nil || f.raw != nil || len(f.payload.uses()) == 1 {
+	if f.payload == nil || f.raw != nil || len(f.payload.Uses()) == 1 {
 		return nil
 	}
-	for i := range f.payload.uses() {
+	for i := range f.payload.Uses() {
 		key := partKey(f.stmt.ID(), i)
 		it, err := d.cfg.Journal.Store().Get(ctx, key)
 		if errors.Is(err, store.ErrNotFound) {

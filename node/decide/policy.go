@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/ledger"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -87,7 +88,7 @@ func (d *Desk) stands(ctx context.Context, now time.Time, f *file, v ceremony.Vi
 		return err
 	}
 	it, e := f.life.Intent(), d.emergency(ctx, f, v)
-	if _, lends := f.payload.(*message); lends && e.sos != nil {
+	if lends(f.payload) && e.sos != nil {
 		return fmt.Errorf("intent %s: %w", f.stmt.ID().Short(), errMessage)
 	}
 	if e.sos != nil {
@@ -240,11 +241,11 @@ func (d *Desk) question(now time.Time, f *file, v ceremony.View, r intent.Ruling
 }
 
 // flowsOf is what a payload does.
-func flowsOf(doc charter.Document, p payload) ([]policy.Flow, error) {
+func flowsOf(doc charter.Document, p payload.Payload) ([]policy.Flow, error) {
 	if p == nil {
 		return nil, errNotDecoded
 	}
-	return policy.FlowsOf(doc, p.effects())
+	return policy.FlowsOf(doc, p.Effects())
 }
 
 // effects puts flows beside a ledger's totals, in which what has the same nonce does not count twice: beside is what that may give out. The

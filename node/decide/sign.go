@@ -118,7 +118,7 @@ func (d *Desk) plan(ctx context.Context, now time.Time, f *file) (*mpc.Setup, er
 	if len(missing) == 0 {
 		return nil, fmt.Errorf("intent %s: all its signatures are known, and it is %s", f.stmt.ID().Short(), f.life.State())
 	}
-	use := f.payload.uses()[missing[0]]
+	use := f.payload.Uses()[missing[0]]
 	w, err := d.root(v, use.Suite)
 	if err != nil {
 		f.waits = err.Error()
@@ -355,7 +355,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, i int, p *part, admi
 		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record), Hedge: p.hedge, Timeout: p.timeout,
 		Title: fmt.Sprintf("sign intent %s of vault %s%s", f.stmt.ID().Short(), v.Vault.Name, p.how), Admit: admit, Save: p.save,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
-			stage, err := p.first(seat, f.payload.uses()[i].Message)
+			stage, err := p.first(seat, f.payload.Uses()[i].Message)
 			if err != nil {
 				return nil, err
 			}
@@ -388,13 +388,13 @@ func (d *Desk) release(ctx context.Context, now time.Time, f *file, session [32]
 	if !whole {
 		return d.goOn(ctx, now, f, session, i, sig)
 	}
-	raw, err := f.payload.finish(all)
+	signed, err := f.payload.Assemble(all)
 	if err != nil {
 		return err
 	}
 	id := f.stmt.ID()
-	n := outbox.Note{Kind: NoteSigned, Fields: [][]byte{id[:], raw}}
-	err = d.sign(now, f, raw, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) })
+	n := outbox.Note{Kind: NoteSigned, Fields: [][]byte{id[:], signed.Raw}}
+	err = d.sign(now, f, signed.Raw, func(e journal.Entry) error { return d.cfg.Post(ctx, now, e, n) })
 	if errors.Is(err, outbox.ErrOld) {
 		return nil // another signer's copy came first
 	}

@@ -428,19 +428,19 @@ func (d *Desk) sign(now time.Time, f *file, raw []byte, write writer) error {
 			return errNotDecoded
 		}
 	}
-	name, err := f.payload.check(raw)
+	signed, err := f.payload.ParseSigned(raw)
 	if err != nil {
 		return fmt.Errorf("what is signed for intent %s: %w", f.stmt.ID().Short(), err)
 	}
 	if f.raw != nil {
 		return outbox.ErrOld
 	}
-	next, err := f.life.Apply(intent.SignatureMade{Hash: fmt.Sprintf("0x%x", name)}, now)
+	next, err := f.life.Apply(intent.SignatureMade{Hash: signed.Name}, now)
 	if err != nil {
 		return err
 	}
 	made := f.says(tlog.KindSigned, now, raw)
-	made.ID = name
+	made.ID = signed.ID
 	e := f.moved(next, made)
 	e.Put = append(e.Put, store.Entry{Key: rawKey(f.stmt.ID()), Value: raw})
 	for i := range f.parts {

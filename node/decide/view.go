@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
@@ -134,13 +134,13 @@ func (d *Desk) awaited(f *file) (names []string) {
 
 // Sent is a signed transaction that has not reached its end.
 type Sent struct {
-	ID    statement.ID
-	Chain string
-	From  evm.Address
-	Nonce uint64
-	Raw   []byte
-	Hash  string
-	State intent.State
+	ID      statement.ID
+	Vault   statement.ID
+	Chain   string
+	Payload payload.Payload
+	Raw     []byte
+	Hash    string
+	State   intent.State
 }
 
 // OnTheWay lists the signed transactions that are to be followed on their chains.
@@ -149,8 +149,8 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		f.mu.Lock()
 		switch s := f.life.State(); s {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
-			if t, ok := transferOf(f.payload); ok && f.raw != nil {
-				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Chain, t.from, t.tx().Nonce, f.raw, f.life.Hash(), s})
+			if travels(f.payload) && f.raw != nil {
+				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Vault, f.life.Intent().Chain, f.payload, f.raw, f.life.Hash(), s})
 			}
 		}
 		f.mu.Unlock()

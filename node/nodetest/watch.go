@@ -189,11 +189,7 @@ func (x *Watch) join(p Parcel) {
 		x.wrong("%s joins the signing of intent %x without its own ALLOW", p.From.Own.Name, req.Intent[:6])
 	}
 	if it, st, ok := x.intent(p.From, req.Intent); ok {
-		one, err := x.digest(p.From, it, st, s.Suite)
-		digests := [][32]byte{one}
-		if x.Digests != nil {
-			digests = x.Digests(it, one)
-		}
+		digests, err := x.digests(p.From, it, st, s.Suite)
 		if err != nil || !slices.Contains(digests, req.Digest) || req.Purpose != it.Purpose {
 			x.wrong("%s joins the signing of another digest than intent %x has", p.From.Own.Name, req.Intent[:6])
 		}
@@ -224,6 +220,29 @@ func (x *Watch) decision(h *Host, id statement.ID, operator string) (intent.Deci
 		}
 	}
 	return intent.Decision{}, false
+}
+
+// digests are all that an intent asks keys of a suite to sign, in the form of requests.
+func (x *Watch) digests(h *Host, it intent.Intent, st statement.Statement, suite string) (all [][32]byte, err error) {
+	if it.Purpose == intent.PurposeTransaction && !strings.HasPrefix(it.Chain, "eip155:") {
+		p, err := x.w.Read(h, it)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range p.Uses() {
+			d, err := protocol.Digest(u.Suite, u.Message)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, d)
+		}
+		return all, nil
+	}
+	one, err := x.digest(h, it, st, suite)
+	if x.Digests != nil {
+		return x.Digests(it, one), err
+	}
+	return [][32]byte{one}, err
 }
 
 // digest is what an intent asks a key of a suite to sign, in the form of a request.
@@ -319,6 +338,16 @@ func (x *Watch) signature(h *Host, id statement.ID, raw []byte) {
 	if it.Purpose == intent.PurposeMessage {
 		if _, from, err := evm.CheckMessage(it.Transaction, raw); err != nil || from.String() != it.Address {
 			x.wrong("%s sends a signature that is not of message %s by its address: %v", h.Own.Name, id.Short(), err)
+		}
+		return
+	}
+	if !strings.HasPrefix(it.Chain, "eip155:") {
+		p, err := x.w.Read(h, it)
+		if err == nil {
+			_, err = p.ParseSigned(raw)
+		}
+		if err != nil {
+			x.wrong("%s sends a signature that is not of intent %s: %v", h.Own.Name, id.Short(), err)
 		}
 		return
 	}

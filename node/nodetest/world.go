@@ -20,10 +20,12 @@ import (
 	"github.com/ostraka/ostraka/crypto/transcript"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/mpc/engine"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node"
+	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/fence"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/seal"
@@ -279,17 +281,15 @@ func (w *World) TryStart(h *Host) error {
 			Knock: func(ctx context.Context, _ string, key ed25519.PublicKey, body []byte) ([]byte, error) {
 				return w.knock(ctx, h, key, body)
 			},
-			Check: func(_ context.Context, from evm.Address, f evm.Facts) (bool, string, error) {
-				if w.Check == nil {
+			Check: func(_ context.Context, q decide.Question) (bool, string, error) {
+				check, t := w.Check, onEVM(q.Payload)
+				if q.Replacing {
+					check = w.CheckReplacing
+				}
+				if check == nil || t == nil {
 					return false, "", nil
 				}
-				return w.Check(h, from, f)
-			},
-			CheckReplacing: func(_ context.Context, from evm.Address, f evm.Facts) (bool, string, error) {
-				if w.CheckReplacing == nil {
-					return false, "", nil
-				}
-				return w.CheckReplacing(h, from, f)
+				return check(h, t.Sender(), t.Facts())
 			},
 			CheckBlock: func(_ context.Context, chain string, b intent.Block) (bool, string, error) {
 				if w.CheckBlock == nil {
@@ -297,11 +297,11 @@ func (w *World) TryStart(h *Host) error {
 				}
 				return w.CheckBlock(h, chain, b)
 			},
-			Usual: func(_ context.Context, from evm.Address, tx *evm.Transaction) (*big.Int, error) {
-				if w.Usual == nil {
-					return nil, nil
+			Usual: func(_ context.Context, p payload.Payload) (*big.Int, error) {
+				if t := onEVM(p); w.Usual != nil && t != nil {
+					return w.Usual(h, t.Sender(), t.Transaction())
 				}
-				return w.Usual(h, from, tx)
+				return nil, nil
 			},
 			Presignatures: h.Mode, Mono: func() time.Duration { return w.Now.Sub(began) },
 			Fatal: func(error) {
@@ -658,3 +658,11 @@ func copyDisk(t testing.TB, d *memory.Disk, items []store.Item) {
 
 // OfSession says whether a frame belongs to a protocol session.
 func OfSession(frame []byte) bool { return node.Session(frame) }
+
+// onEVM is a payload as a transaction on an EVM chain; nil of all else.
+func onEVM(p payload.Payload) payload.EVMTransaction {
+	if t, ok := payload.OnEVM(p); ok {
+		return t
+	}
+	return nil
+}

@@ -3,11 +3,13 @@ package wallet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/rpc"
@@ -85,11 +87,16 @@ func (w *Follower) revive(ctx context.Context, now time.Time, l late) error {
 // spent says whether the account's mined nonce has passed the transaction's, which has no
 // receipt: then there is nothing left to do for it. Words of an endpoint are never looked at.
 func (w *Follower) spent(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent, hash evm.Hash) (bool, error) {
-	next, err := c.MinedNonce(ctx, s.From)
+	t, ok := payload.OnEVM(s.Payload)
+	if !ok {
+		return false, fmt.Errorf("it is no transaction of an EVM chain, and %s is one", s.Chain)
+	}
+	nonce := t.Facts().Nonce
+	next, err := c.MinedNonce(ctx, t.Sender())
 	if err != nil {
 		return false, err
 	}
-	if next <= s.Nonce {
+	if next <= nonce {
 		delete(w.passed, s.ID)
 		return false, nil
 	}
@@ -116,7 +123,7 @@ func (w *Follower) spent(ctx context.Context, now time.Time, c *rpc.Panel, s dec
 	if err := w.Desk.OnChain(ctx, now, s.ID, intent.WasReplaced{By: by}); err != nil {
 		return true, err
 	}
-	w.Log.Warn("transaction replaced", "intent", s.ID.Short(), "hash", s.Hash, "nonce", s.Nonce, "mined", next, "by", by)
+	w.Log.Warn("transaction replaced", "intent", s.ID.Short(), "hash", s.Hash, "nonce", nonce, "mined", next, "by", by)
 	delete(w.passed, s.ID)
 	w.late[s.ID] = late{s, now.Add(lateFor)}
 	return true, nil

@@ -1,0 +1,27 @@
+package payload
+
+import (
+	"errors"
+
+	"github.com/ostraka/ostraka/chain/evm"
+)
+
+// Replaces says why a transaction is no replacement of another that waits on its chain: one that does the same for more. The caller knows that both use what the chain gives
+// once. The fees of transactions that build on the other's are not known here: a chain's node asks for those too, and then keeps the other.
+func Replaces(next, old Payload) error {
+	if a, ok := OnEVM(next); ok {
+		b, ok := OnEVM(old)
+		if !ok || a.Sender() != b.Sender() {
+			return errOther
+		}
+		return evm.Replaces(a.Facts(), b.Facts())
+	}
+	a, ok := next.(*Bitcoin)
+	b, same := old.(*Bitcoin)
+	if !ok || !same {
+		return errOther
+	}
+	return a.Replaces(b.Transaction, 0)
+}
+
+var errOther = errors.New("it does not replace the other: they are not of one account and chain")
