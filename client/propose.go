@@ -273,8 +273,17 @@ func (c *Circle) PrepareProof(s Sender, claim intent.Claim, memo string, life ti
 	return a.Statement(NewSalt())
 }
 
-// ask begins an intent: who asks for a signature by which address's key, and until when.
+// ask begins an intent of an address that was given out.
 func (c *Circle) ask(s Sender, memo string, life time.Duration) (intent.Intent, error) {
+	it, err := c.begin(s, memo, life)
+	if err == nil && int(s.Index) >= s.Account.Given(s.Root.Suite) {
+		return intent.Intent{}, fmt.Errorf("address %d of account %s/%s was not given out: ask for it with `ostraka address new` first", s.Index, s.Account.Department, s.Account.Name)
+	}
+	return it, err
+}
+
+// begin begins an intent: who asks for a signature by which address's key, and until when.
+func (c *Circle) begin(s Sender, memo string, life time.Duration) (intent.Intent, error) {
 	v := s.Vault
 	if s.Root.Record == nil || v.State != Ready {
 		return intent.Intent{}, &EarlyError{fmt.Sprintf("vault %s is not ready: %s", v.Name, v.State)}
@@ -291,9 +300,6 @@ func (c *Circle) ask(s Sender, memo string, life time.Duration) (intent.Intent, 
 	}
 	if !slices.Contains(v.Chains, s.Chain) {
 		return intent.Intent{}, &RefusedError{fmt.Sprintf("vault %s does not sign for chain %s; it does for %s", v.Name, s.Chain, strings.Join(v.Chains, ", "))}
-	}
-	if int(s.Index) >= s.Account.Given(s.Root.Suite) {
-		return intent.Intent{}, fmt.Errorf("address %d of account %s/%s was not given out: ask for it with `ostraka address new` first", s.Index, s.Account.Department, s.Account.Name)
 	}
 	address, _, err := v.Address(s.Root, s.Chain, s.Path())
 	if err != nil {

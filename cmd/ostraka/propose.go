@@ -32,18 +32,22 @@ type proposal struct {
 	until                                          string
 	batch                                          string // file of transfers
 	yes                                            bool
+	paying                                         // on Bitcoin
 }
 
 func (a *app) proposeCommand() *cobra.Command {
 	var p proposal
 	c := &cobra.Command{
 		Use: "propose", Short: "Propose a transfer, as an initiator of the vault", Args: none,
-		Example: "  ostraka tx propose --vault treasury --account ops/main --to 0x… --amount 0.1",
+		Example: "  ostraka tx propose --vault treasury --account ops/main --to 0x… --amount 0.1\n" +
+			"  ostraka tx propose --vault treasury --account ops/main --pay bc1q…=0.1 --pay bc1p…=0.25 --fee-rate 12",
 		Long: "Builds the full transaction, signs the intent with your key, hands it to every node, and follows it until it is\n" +
 			"signed or denied. Nonce, gas and fees that are not given are read by two nodes from the chain and compared.\n\n" +
 			"--batch FILE.csv proposes many at once, of one account: a header line `to,amount,token,memo` (token and memo may be left out), then one\n" +
 			fmt.Sprintf("transfer a line, %d at most. All are checked, shown and summed before one question; if any is wrong, none is proposed. Each is an intent\n", decide.MaxOpen) +
-			"of its own with the next nonce, and is signed by itself: a security key must be touched for each.",
+			"of its own with the next nonce, and is signed by itself: a security key must be touched for each.\n\n" +
+			"On Bitcoin one transaction makes any number of payments (--pay), out of coins that no other intent spends; what is left goes to the account's\n" +
+			"newest address. Two nodes must show each coin. `ostraka coin list` shows them, and `ostraka coin gather` makes one of many.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if p.batch != "" {
 				return a.proposeBatch(c.Context(), p)
@@ -55,9 +59,10 @@ func (a *app) proposeCommand() *cobra.Command {
 	p.senderFlags(f)
 	f.StringVar(&p.to, "to", "", "who receives (required)")
 	f.StringVar(&p.amount, "amount", "", "how much, in whole units unless --unit says otherwise (required)")
-	f.StringVar(&p.unit, "unit", "", "eth (whole coins), wei (smallest unit, of a token too), token (whole tokens)")
+	f.StringVar(&p.unit, "unit", "", "eth (whole coins), wei (smallest unit, of a token too), token (whole tokens); on Bitcoin btc or sat")
 	f.StringVar(&p.token, "token", "", "ERC-20 contract (default: the chain's own coin)")
 	p.feeFlags(f)
+	p.paying.flags(f)
 	f.StringVar(&p.batch, "batch", "", "file of transfers, as CSV, instead of --to, --amount, --token and --memo")
 	f.BoolVar(&p.yes, "yes", false, "with --batch: sign without asking")
 	p.followFlags(f)
@@ -108,7 +113,7 @@ func (p *proposal) check() error {
 	}
 	own := []struct{ name, value string }{{"to", p.to}, {"amount", p.amount}, {"token", p.token}, {"memo", p.memo}}
 	for _, f := range own[:2] {
-		if f.value == "" && p.batch == "" {
+		if f.value == "" && p.batch == "" && len(p.pay) == 0 && p.packet == "" {
 			return usage("give --%s", f.name)
 		}
 	}
@@ -124,7 +129,7 @@ func (p *proposal) check() error {
 		return usage("--unit %s does not go with --batch: amounts are in whole units, or all in --unit wei", p.unit)
 	}
 	switch p.unit {
-	case "", "wei":
+	case "", "wei", "btc", "sat":
 	case "eth":
 		if p.token != "" {
 			return usage("--unit eth does not go with --token: use token or wei")
@@ -149,6 +154,12 @@ func (a *app) propose(ctx context.Context, p proposal) error {
 	ctx, cancel := a.within(ctx, proposeTimeout)
 	defer cancel()
 	return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
+		if p.onBitcoin(v) {
+			return a.pay(ctx, c, v, p)
+		}
+		if p.paying.any() || p.unit == "btc" || p.unit == "sat" {
+			return usage("a flag of Bitcoin's does not go with chain %s", p.chain)
+		}
 		t, err := p.transfer(ctx, c, v)
 		if err != nil {
 			return err
@@ -397,10 +408,18 @@ func followed(id statement.ID, c *client.Case, err error) error {
 		return fail(codeError, fmt.Errorf("transaction %s failed: the chain undid it and kept the fee", c.Signed.Hash), "look the transaction up on the chain")
 	case c.State() == "replaced":
 		return fail(codeError,
-			fmt.Errorf("transaction %s was replaced: the account has used its nonce %d for another transaction, so that this one is never carried out", c.Signed.Hash, c.Tx.Facts().Nonce),
+			fmt.Errorf("transaction %s was replaced: %s, so that this one is never carried out", c.Signed.Hash, usedUp(c)),
 			fmt.Sprintf("`ostraka tx list` shows what else was signed; propose it anew if it is still wanted; `ostraka tx show %.8s` shows this one", id.String()))
 	}
 	return nil
+}
+
+// usedUp says what of a transaction's another one used.
+func usedUp(c *client.Case) string {
+	if c.Tx != nil {
+		return fmt.Sprintf("the account has used its nonce %d for another transaction", c.Tx.Facts().Nonce)
+	}
+	return "another transaction spent one of its coins"
 }
 
 func (a *app) showCase(c *client.Case, failed []client.Failure) error {

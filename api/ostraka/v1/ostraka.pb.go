@@ -3228,6 +3228,298 @@ func (x *QuoteResponse) GetDecimals() uint32 {
 	return 0
 }
 
+type CoinsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Department    string                 `protobuf:"bytes,2,opt,name=department,proto3" json:"department,omitempty"`
+	Account       string                 `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	Chain         string                 `protobuf:"bytes,4,opt,name=chain,proto3" json:"chain,omitempty"` // "bip122:…"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CoinsRequest) Reset() {
+	*x = CoinsRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CoinsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CoinsRequest) ProtoMessage() {}
+
+func (x *CoinsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CoinsRequest.ProtoReflect.Descriptor instead.
+func (*CoinsRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *CoinsRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *CoinsRequest) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+func (x *CoinsRequest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *CoinsRequest) GetChain() string {
+	if x != nil {
+		return x.Chain
+	}
+	return ""
+}
+
+type CoinsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Coins         []*Coin                `protobuf:"bytes,1,rep,name=coins,proto3" json:"coins,omitempty"`       // the most valuable first: at most 2,000, and of 3 MiB
+	Left          uint32                 `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"`        // how many others there are
+	Sum           uint64                 `protobuf:"varint,3,opt,name=sum,proto3" json:"sum,omitempty"`          // of all, satoshis
+	Height        uint32                 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`    // of the newest block that this node read
+	Block         []byte                 `protobuf:"bytes,5,opt,name=block,proto3" json:"block,omitempty"`       // its id, as people write it
+	Behind        uint32                 `protobuf:"varint,6,opt,name=behind,proto3" json:"behind,omitempty"`    // how many blocks its endpoints have beyond it
+	Rate          uint64                 `protobuf:"varint,7,opt,name=rate,proto3" json:"rate,omitempty"`        // satoshis per 1,000 virtual bytes that confirm soon
+	Endpoint      string                 `protobuf:"bytes,8,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // schemes and hosts only
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CoinsResponse) Reset() {
+	*x = CoinsResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CoinsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CoinsResponse) ProtoMessage() {}
+
+func (x *CoinsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CoinsResponse.ProtoReflect.Descriptor instead.
+func (*CoinsResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *CoinsResponse) GetCoins() []*Coin {
+	if x != nil {
+		return x.Coins
+	}
+	return nil
+}
+
+func (x *CoinsResponse) GetLeft() uint32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *CoinsResponse) GetSum() uint64 {
+	if x != nil {
+		return x.Sum
+	}
+	return 0
+}
+
+func (x *CoinsResponse) GetHeight() uint32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *CoinsResponse) GetBlock() []byte {
+	if x != nil {
+		return x.Block
+	}
+	return nil
+}
+
+func (x *CoinsResponse) GetBehind() uint32 {
+	if x != nil {
+		return x.Behind
+	}
+	return 0
+}
+
+func (x *CoinsResponse) GetRate() uint64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *CoinsResponse) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+type Coin struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Transaction   []byte                 `protobuf:"bytes,1,opt,name=transaction,proto3" json:"transaction,omitempty"` // id, as people write it
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Amount        uint64                 `protobuf:"varint,3,opt,name=amount,proto3" json:"amount,omitempty"` // satoshis
+	Suite         string                 `protobuf:"bytes,4,opt,name=suite,proto3" json:"suite,omitempty"`
+	Path          []uint32               `protobuf:"varint,5,rep,packed,name=path,proto3" json:"path,omitempty"`
+	Plain         bool                   `protobuf:"varint,6,opt,name=plain,proto3" json:"plain,omitempty"`       // on Taproot: without the vault's recovery leaf
+	Height        uint32                 `protobuf:"varint,7,opt,name=height,proto3" json:"height,omitempty"`     // of its block; 0: it waits
+	Own           bool                   `protobuf:"varint,8,opt,name=own,proto3" json:"own,omitempty"`           // the vault made the transaction that made it
+	Coinbase      bool                   `protobuf:"varint,9,opt,name=coinbase,proto3" json:"coinbase,omitempty"` // it may be spent 100 blocks later
+	Previous      []byte                 `protobuf:"bytes,10,opt,name=previous,proto3" json:"previous,omitempty"` // of P2WPKH: the transaction that made it, without witnesses
+	Opens         uint32                 `protobuf:"varint,11,opt,name=opens,proto3" json:"opens,omitempty"`      // in how many blocks its recovery leaf opens, and 1; 0: it has none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Coin) Reset() {
+	*x = Coin{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Coin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Coin) ProtoMessage() {}
+
+func (x *Coin) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Coin.ProtoReflect.Descriptor instead.
+func (*Coin) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Coin) GetTransaction() []byte {
+	if x != nil {
+		return x.Transaction
+	}
+	return nil
+}
+
+func (x *Coin) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Coin) GetAmount() uint64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
+func (x *Coin) GetSuite() string {
+	if x != nil {
+		return x.Suite
+	}
+	return ""
+}
+
+func (x *Coin) GetPath() []uint32 {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Coin) GetPlain() bool {
+	if x != nil {
+		return x.Plain
+	}
+	return false
+}
+
+func (x *Coin) GetHeight() uint32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *Coin) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+func (x *Coin) GetCoinbase() bool {
+	if x != nil {
+		return x.Coinbase
+	}
+	return false
+}
+
+func (x *Coin) GetPrevious() []byte {
+	if x != nil {
+		return x.Previous
+	}
+	return nil
+}
+
+func (x *Coin) GetOpens() uint32 {
+	if x != nil {
+		return x.Opens
+	}
+	return 0
+}
+
 type BlockRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Chain         string                 `protobuf:"bytes,1,opt,name=chain,proto3" json:"chain,omitempty"`          // "eip155:1"
@@ -3238,7 +3530,7 @@ type BlockRequest struct {
 
 func (x *BlockRequest) Reset() {
 	*x = BlockRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3250,7 +3542,7 @@ func (x *BlockRequest) String() string {
 func (*BlockRequest) ProtoMessage() {}
 
 func (x *BlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3263,7 +3555,7 @@ func (x *BlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockRequest.ProtoReflect.Descriptor instead.
 func (*BlockRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *BlockRequest) GetChain() string {
@@ -3291,7 +3583,7 @@ type BlockResponse struct {
 
 func (x *BlockResponse) Reset() {
 	*x = BlockResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3303,7 +3595,7 @@ func (x *BlockResponse) String() string {
 func (*BlockResponse) ProtoMessage() {}
 
 func (x *BlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3316,7 +3608,7 @@ func (x *BlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockResponse.ProtoReflect.Descriptor instead.
 func (*BlockResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *BlockResponse) GetHeight() uint64 {
@@ -3348,7 +3640,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3360,7 +3652,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3373,7 +3665,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 type SessionsResponse struct {
@@ -3385,7 +3677,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3397,7 +3689,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3410,7 +3702,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -3442,7 +3734,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3454,7 +3746,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3467,7 +3759,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -3576,7 +3868,7 @@ type LogHeadRequest struct {
 
 func (x *LogHeadRequest) Reset() {
 	*x = LogHeadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3588,7 +3880,7 @@ func (x *LogHeadRequest) String() string {
 func (*LogHeadRequest) ProtoMessage() {}
 
 func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3601,7 +3893,7 @@ func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadRequest.ProtoReflect.Descriptor instead.
 func (*LogHeadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 type LogHeadResponse struct {
@@ -3627,7 +3919,7 @@ type LogHeadResponse struct {
 
 func (x *LogHeadResponse) Reset() {
 	*x = LogHeadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3639,7 +3931,7 @@ func (x *LogHeadResponse) String() string {
 func (*LogHeadResponse) ProtoMessage() {}
 
 func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3652,7 +3944,7 @@ func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadResponse.ProtoReflect.Descriptor instead.
 func (*LogHeadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *LogHeadResponse) GetOperator() string {
@@ -3772,7 +4064,7 @@ type LogKeys struct {
 
 func (x *LogKeys) Reset() {
 	*x = LogKeys{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3784,7 +4076,7 @@ func (x *LogKeys) String() string {
 func (*LogKeys) ProtoMessage() {}
 
 func (x *LogKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3797,7 +4089,7 @@ func (x *LogKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogKeys.ProtoReflect.Descriptor instead.
 func (*LogKeys) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *LogKeys) GetOperator() string {
@@ -3840,7 +4132,7 @@ type Cosigned struct {
 
 func (x *Cosigned) Reset() {
 	*x = Cosigned{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3852,7 +4144,7 @@ func (x *Cosigned) String() string {
 func (*Cosigned) ProtoMessage() {}
 
 func (x *Cosigned) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3865,7 +4157,7 @@ func (x *Cosigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cosigned.ProtoReflect.Descriptor instead.
 func (*Cosigned) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Cosigned) GetOperator() string {
@@ -3906,7 +4198,7 @@ type LogEntriesRequest struct {
 
 func (x *LogEntriesRequest) Reset() {
 	*x = LogEntriesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3918,7 +4210,7 @@ func (x *LogEntriesRequest) String() string {
 func (*LogEntriesRequest) ProtoMessage() {}
 
 func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3931,7 +4223,7 @@ func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesRequest.ProtoReflect.Descriptor instead.
 func (*LogEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *LogEntriesRequest) GetFirst() uint64 {
@@ -4008,7 +4300,7 @@ type LogEntriesResponse struct {
 
 func (x *LogEntriesResponse) Reset() {
 	*x = LogEntriesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4020,7 +4312,7 @@ func (x *LogEntriesResponse) String() string {
 func (*LogEntriesResponse) ProtoMessage() {}
 
 func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4033,7 +4325,7 @@ func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesResponse.ProtoReflect.Descriptor instead.
 func (*LogEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *LogEntriesResponse) GetEntries() []*LogEntry {
@@ -4068,7 +4360,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4080,7 +4372,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4093,7 +4385,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -4126,7 +4418,7 @@ type LogProofRequest struct {
 
 func (x *LogProofRequest) Reset() {
 	*x = LogProofRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4138,7 +4430,7 @@ func (x *LogProofRequest) String() string {
 func (*LogProofRequest) ProtoMessage() {}
 
 func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4151,7 +4443,7 @@ func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofRequest.ProtoReflect.Descriptor instead.
 func (*LogProofRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LogProofRequest) GetIndex() uint64 {
@@ -4170,7 +4462,7 @@ type LogProofResponse struct {
 
 func (x *LogProofResponse) Reset() {
 	*x = LogProofResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4182,7 +4474,7 @@ func (x *LogProofResponse) String() string {
 func (*LogProofResponse) ProtoMessage() {}
 
 func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4195,7 +4487,7 @@ func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofResponse.ProtoReflect.Descriptor instead.
 func (*LogProofResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *LogProofResponse) GetProof() []byte {
@@ -4216,7 +4508,7 @@ type LogTileRequest struct {
 
 func (x *LogTileRequest) Reset() {
 	*x = LogTileRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4228,7 +4520,7 @@ func (x *LogTileRequest) String() string {
 func (*LogTileRequest) ProtoMessage() {}
 
 func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4241,7 +4533,7 @@ func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileRequest.ProtoReflect.Descriptor instead.
 func (*LogTileRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *LogTileRequest) GetLevel() uint32 {
@@ -4274,7 +4566,7 @@ type LogTileResponse struct {
 
 func (x *LogTileResponse) Reset() {
 	*x = LogTileResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4286,7 +4578,7 @@ func (x *LogTileResponse) String() string {
 func (*LogTileResponse) ProtoMessage() {}
 
 func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4299,7 +4591,7 @@ func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileResponse.ProtoReflect.Descriptor instead.
 func (*LogTileResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *LogTileResponse) GetTile() []byte {
@@ -4318,7 +4610,7 @@ type LogReadRequest struct {
 
 func (x *LogReadRequest) Reset() {
 	*x = LogReadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4330,7 +4622,7 @@ func (x *LogReadRequest) String() string {
 func (*LogReadRequest) ProtoMessage() {}
 
 func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4343,7 +4635,7 @@ func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadRequest.ProtoReflect.Descriptor instead.
 func (*LogReadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *LogReadRequest) GetBegin() bool {
@@ -4369,7 +4661,7 @@ type LogReadResponse struct {
 
 func (x *LogReadResponse) Reset() {
 	*x = LogReadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4381,7 +4673,7 @@ func (x *LogReadResponse) String() string {
 func (*LogReadResponse) ProtoMessage() {}
 
 func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4394,7 +4686,7 @@ func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadResponse.ProtoReflect.Descriptor instead.
 func (*LogReadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LogReadResponse) GetReading() bool {
@@ -4461,7 +4753,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4473,7 +4765,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4486,7 +4778,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
 }
 
 type ConfirmRestoreRequest struct {
@@ -4498,7 +4790,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4510,7 +4802,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4523,7 +4815,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ConfirmRestoreRequest) GetNotRestored() bool {
@@ -4542,7 +4834,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4554,7 +4846,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4567,7 +4859,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -4606,7 +4898,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4618,7 +4910,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4631,7 +4923,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -4805,7 +5097,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4817,7 +5109,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4830,7 +5122,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Peer) GetOperator() string {
@@ -4955,7 +5247,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4967,7 +5259,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4980,7 +5272,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -5009,7 +5301,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5021,7 +5313,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5034,7 +5326,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Check) GetName() string {
@@ -5075,7 +5367,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5087,7 +5379,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5100,7 +5392,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -5127,7 +5419,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5139,7 +5431,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5152,7 +5444,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -5178,7 +5470,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5190,7 +5482,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5203,7 +5495,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -5223,7 +5515,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5235,7 +5527,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5248,7 +5540,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -5274,7 +5566,7 @@ type DropRequest struct {
 
 func (x *DropRequest) Reset() {
 	*x = DropRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5286,7 +5578,7 @@ func (x *DropRequest) String() string {
 func (*DropRequest) ProtoMessage() {}
 
 func (x *DropRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5299,7 +5591,7 @@ func (x *DropRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
 func (*DropRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *DropRequest) GetOperator() string {
@@ -5320,7 +5612,7 @@ type DropResponse struct {
 
 func (x *DropResponse) Reset() {
 	*x = DropResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5332,7 +5624,7 @@ func (x *DropResponse) String() string {
 func (*DropResponse) ProtoMessage() {}
 
 func (x *DropResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5345,7 +5637,7 @@ func (x *DropResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
 func (*DropResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *DropResponse) GetIdentity() []byte {
@@ -5383,7 +5675,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5395,7 +5687,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5408,7 +5700,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -5464,7 +5756,7 @@ type PrepareCharterRequest struct {
 
 func (x *PrepareCharterRequest) Reset() {
 	*x = PrepareCharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5476,7 +5768,7 @@ func (x *PrepareCharterRequest) String() string {
 func (*PrepareCharterRequest) ProtoMessage() {}
 
 func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5489,7 +5781,7 @@ func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareCharterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareCharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *PrepareCharterRequest) GetFile() []byte {
@@ -5523,7 +5815,7 @@ type PrepareVetoRequest struct {
 
 func (x *PrepareVetoRequest) Reset() {
 	*x = PrepareVetoRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5535,7 +5827,7 @@ func (x *PrepareVetoRequest) String() string {
 func (*PrepareVetoRequest) ProtoMessage() {}
 
 func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5548,7 +5840,7 @@ func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVetoRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVetoRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PrepareVetoRequest) GetId() string {
@@ -5576,7 +5868,7 @@ type PrepareRevocationRequest struct {
 
 func (x *PrepareRevocationRequest) Reset() {
 	*x = PrepareRevocationRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5588,7 +5880,7 @@ func (x *PrepareRevocationRequest) String() string {
 func (*PrepareRevocationRequest) ProtoMessage() {}
 
 func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5601,7 +5893,7 @@ func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRevocationRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRevocationRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PrepareRevocationRequest) GetPerson() string {
@@ -5636,7 +5928,7 @@ type PrepareFreezeRequest struct {
 
 func (x *PrepareFreezeRequest) Reset() {
 	*x = PrepareFreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5648,7 +5940,7 @@ func (x *PrepareFreezeRequest) String() string {
 func (*PrepareFreezeRequest) ProtoMessage() {}
 
 func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5661,7 +5953,7 @@ func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareFreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareFreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *PrepareFreezeRequest) GetVault() []byte {
@@ -5694,7 +5986,7 @@ type PrepareUnfreezeRequest struct {
 
 func (x *PrepareUnfreezeRequest) Reset() {
 	*x = PrepareUnfreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5706,7 +5998,7 @@ func (x *PrepareUnfreezeRequest) String() string {
 func (*PrepareUnfreezeRequest) ProtoMessage() {}
 
 func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5719,7 +6011,7 @@ func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareUnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareUnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *PrepareUnfreezeRequest) GetVault() []byte {
@@ -5738,7 +6030,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5750,7 +6042,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5763,7 +6055,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *PrepareVaultRequest) GetName() string {
@@ -5787,7 +6079,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5799,7 +6091,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5812,7 +6104,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -5875,7 +6167,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5887,7 +6179,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5900,7 +6192,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -5971,7 +6263,7 @@ type CharterChange struct {
 
 func (x *CharterChange) Reset() {
 	*x = CharterChange{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5983,7 +6275,7 @@ func (x *CharterChange) String() string {
 func (*CharterChange) ProtoMessage() {}
 
 func (x *CharterChange) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5996,7 +6288,7 @@ func (x *CharterChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterChange.ProtoReflect.Descriptor instead.
 func (*CharterChange) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *CharterChange) GetWhat() string {
@@ -6040,7 +6332,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6052,7 +6344,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6065,7 +6357,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Rival) GetId() []byte {
@@ -6106,7 +6398,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6118,7 +6410,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6131,7 +6423,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -6158,7 +6450,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6170,7 +6462,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6183,7 +6475,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -6210,7 +6502,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6222,7 +6514,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6235,7 +6527,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -6262,7 +6554,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6274,7 +6566,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6287,7 +6579,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -6312,7 +6604,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6324,7 +6616,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6337,7 +6629,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
 }
 
 type StopResponse struct {
@@ -6348,7 +6640,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6360,7 +6652,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6373,7 +6665,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
 }
 
 type CutExportRequest struct {
@@ -6387,7 +6679,7 @@ type CutExportRequest struct {
 
 func (x *CutExportRequest) Reset() {
 	*x = CutExportRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6399,7 +6691,7 @@ func (x *CutExportRequest) String() string {
 func (*CutExportRequest) ProtoMessage() {}
 
 func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6412,7 +6704,7 @@ func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportRequest.ProtoReflect.Descriptor instead.
 func (*CutExportRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *CutExportRequest) GetPlace() string {
@@ -6447,7 +6739,7 @@ type CutExportResponse struct {
 
 func (x *CutExportResponse) Reset() {
 	*x = CutExportResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6459,7 +6751,7 @@ func (x *CutExportResponse) String() string {
 func (*CutExportResponse) ProtoMessage() {}
 
 func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6472,7 +6764,7 @@ func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportResponse.ProtoReflect.Descriptor instead.
 func (*CutExportResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *CutExportResponse) GetHeaderSize() uint32 {
@@ -6505,7 +6797,7 @@ type NoteBackupRequest struct {
 
 func (x *NoteBackupRequest) Reset() {
 	*x = NoteBackupRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6517,7 +6809,7 @@ func (x *NoteBackupRequest) String() string {
 func (*NoteBackupRequest) ProtoMessage() {}
 
 func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6530,7 +6822,7 @@ func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupRequest.ProtoReflect.Descriptor instead.
 func (*NoteBackupRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *NoteBackupRequest) GetHeader() []byte {
@@ -6550,7 +6842,7 @@ type NoteBackupResponse struct {
 
 func (x *NoteBackupResponse) Reset() {
 	*x = NoteBackupResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6562,7 +6854,7 @@ func (x *NoteBackupResponse) String() string {
 func (*NoteBackupResponse) ProtoMessage() {}
 
 func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6575,7 +6867,7 @@ func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupResponse.ProtoReflect.Descriptor instead.
 func (*NoteBackupResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *NoteBackupResponse) GetStatement() []byte {
@@ -6600,7 +6892,7 @@ type BackupsRequest struct {
 
 func (x *BackupsRequest) Reset() {
 	*x = BackupsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6612,7 +6904,7 @@ func (x *BackupsRequest) String() string {
 func (*BackupsRequest) ProtoMessage() {}
 
 func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6625,7 +6917,7 @@ func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsRequest.ProtoReflect.Descriptor instead.
 func (*BackupsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
 }
 
 type BackupsResponse struct {
@@ -6641,7 +6933,7 @@ type BackupsResponse struct {
 
 func (x *BackupsResponse) Reset() {
 	*x = BackupsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6653,7 +6945,7 @@ func (x *BackupsResponse) String() string {
 func (*BackupsResponse) ProtoMessage() {}
 
 func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6666,7 +6958,7 @@ func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsResponse.ProtoReflect.Descriptor instead.
 func (*BackupsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *BackupsResponse) GetBackups() []*NotedBackup {
@@ -6716,7 +7008,7 @@ type ShownDrill struct {
 
 func (x *ShownDrill) Reset() {
 	*x = ShownDrill{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6728,7 +7020,7 @@ func (x *ShownDrill) String() string {
 func (*ShownDrill) ProtoMessage() {}
 
 func (x *ShownDrill) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6741,7 +7033,7 @@ func (x *ShownDrill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShownDrill.ProtoReflect.Descriptor instead.
 func (*ShownDrill) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ShownDrill) GetStatement() []byte {
@@ -6776,7 +7068,7 @@ type NotedBackup struct {
 
 func (x *NotedBackup) Reset() {
 	*x = NotedBackup{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6788,7 +7080,7 @@ func (x *NotedBackup) String() string {
 func (*NotedBackup) ProtoMessage() {}
 
 func (x *NotedBackup) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6801,7 +7093,7 @@ func (x *NotedBackup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotedBackup.ProtoReflect.Descriptor instead.
 func (*NotedBackup) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *NotedBackup) GetStatement() []byte {
@@ -6842,7 +7134,7 @@ type BackedKey struct {
 
 func (x *BackedKey) Reset() {
 	*x = BackedKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6854,7 +7146,7 @@ func (x *BackedKey) String() string {
 func (*BackedKey) ProtoMessage() {}
 
 func (x *BackedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6867,7 +7159,7 @@ func (x *BackedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackedKey.ProtoReflect.Descriptor instead.
 func (*BackedKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *BackedKey) GetVault() []byte {
@@ -6943,7 +7235,7 @@ type ShareProved struct {
 
 func (x *ShareProved) Reset() {
 	*x = ShareProved{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6955,7 +7247,7 @@ func (x *ShareProved) String() string {
 func (*ShareProved) ProtoMessage() {}
 
 func (x *ShareProved) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6968,7 +7260,7 @@ func (x *ShareProved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareProved.ProtoReflect.Descriptor instead.
 func (*ShareProved) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ShareProved) GetOperator() string {
@@ -6994,7 +7286,7 @@ type BackupSetRequest struct {
 
 func (x *BackupSetRequest) Reset() {
 	*x = BackupSetRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7006,7 +7298,7 @@ func (x *BackupSetRequest) String() string {
 func (*BackupSetRequest) ProtoMessage() {}
 
 func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7019,7 +7311,7 @@ func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetRequest.ProtoReflect.Descriptor instead.
 func (*BackupSetRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *BackupSetRequest) GetKey() []byte {
@@ -7040,7 +7332,7 @@ type BackupSetResponse struct {
 
 func (x *BackupSetResponse) Reset() {
 	*x = BackupSetResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7052,7 +7344,7 @@ func (x *BackupSetResponse) String() string {
 func (*BackupSetResponse) ProtoMessage() {}
 
 func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7065,7 +7357,7 @@ func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetResponse.ProtoReflect.Descriptor instead.
 func (*BackupSetResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *BackupSetResponse) GetCertificate() []byte {
@@ -7099,7 +7391,7 @@ type AnswerRequest struct {
 
 func (x *AnswerRequest) Reset() {
 	*x = AnswerRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7111,7 +7403,7 @@ func (x *AnswerRequest) String() string {
 func (*AnswerRequest) ProtoMessage() {}
 
 func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7124,7 +7416,7 @@ func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
 func (*AnswerRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *AnswerRequest) GetRequest() []byte {
@@ -7150,7 +7442,7 @@ type AnswerResponse struct {
 
 func (x *AnswerResponse) Reset() {
 	*x = AnswerResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7162,7 +7454,7 @@ func (x *AnswerResponse) String() string {
 func (*AnswerResponse) ProtoMessage() {}
 
 func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7175,7 +7467,7 @@ func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
 func (*AnswerResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *AnswerResponse) GetRequests() []*Answered {
@@ -7201,7 +7493,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7213,7 +7505,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7226,7 +7518,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *Answered) GetRequest() []byte {
@@ -7293,7 +7585,7 @@ type SOSRequest struct {
 
 func (x *SOSRequest) Reset() {
 	*x = SOSRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7305,7 +7597,7 @@ func (x *SOSRequest) String() string {
 func (*SOSRequest) ProtoMessage() {}
 
 func (x *SOSRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7318,7 +7610,7 @@ func (x *SOSRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSRequest.ProtoReflect.Descriptor instead.
 func (*SOSRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
 }
 
 type SOSResponse struct {
@@ -7330,7 +7622,7 @@ type SOSResponse struct {
 
 func (x *SOSResponse) Reset() {
 	*x = SOSResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7342,7 +7634,7 @@ func (x *SOSResponse) String() string {
 func (*SOSResponse) ProtoMessage() {}
 
 func (x *SOSResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7355,7 +7647,7 @@ func (x *SOSResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSResponse.ProtoReflect.Descriptor instead.
 func (*SOSResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *SOSResponse) GetVaults() []*Rescue {
@@ -7389,7 +7681,7 @@ type Rescue struct {
 
 func (x *Rescue) Reset() {
 	*x = Rescue{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7401,7 +7693,7 @@ func (x *Rescue) String() string {
 func (*Rescue) ProtoMessage() {}
 
 func (x *Rescue) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7414,7 +7706,7 @@ func (x *Rescue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rescue.ProtoReflect.Descriptor instead.
 func (*Rescue) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *Rescue) GetVault() []byte {
@@ -7541,7 +7833,7 @@ type RescueNeed struct {
 
 func (x *RescueNeed) Reset() {
 	*x = RescueNeed{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7553,7 +7845,7 @@ func (x *RescueNeed) String() string {
 func (*RescueNeed) ProtoMessage() {}
 
 func (x *RescueNeed) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7566,7 +7858,7 @@ func (x *RescueNeed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueNeed.ProtoReflect.Descriptor instead.
 func (*RescueNeed) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *RescueNeed) GetWhat() string {
@@ -7607,7 +7899,7 @@ type RescueSeat struct {
 
 func (x *RescueSeat) Reset() {
 	*x = RescueSeat{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7619,7 +7911,7 @@ func (x *RescueSeat) String() string {
 func (*RescueSeat) ProtoMessage() {}
 
 func (x *RescueSeat) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7632,7 +7924,7 @@ func (x *RescueSeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueSeat.ProtoReflect.Descriptor instead.
 func (*RescueSeat) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *RescueSeat) GetName() string {
@@ -7661,7 +7953,7 @@ type RescueKey struct {
 
 func (x *RescueKey) Reset() {
 	*x = RescueKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7673,7 +7965,7 @@ func (x *RescueKey) String() string {
 func (*RescueKey) ProtoMessage() {}
 
 func (x *RescueKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7686,7 +7978,7 @@ func (x *RescueKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueKey.ProtoReflect.Descriptor instead.
 func (*RescueKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *RescueKey) GetKey() []byte {
@@ -7741,7 +8033,7 @@ type RescueCase struct {
 
 func (x *RescueCase) Reset() {
 	*x = RescueCase{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7753,7 +8045,7 @@ func (x *RescueCase) String() string {
 func (*RescueCase) ProtoMessage() {}
 
 func (x *RescueCase) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7766,7 +8058,7 @@ func (x *RescueCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueCase.ProtoReflect.Descriptor instead.
 func (*RescueCase) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *RescueCase) GetRequest() []byte {
@@ -7897,7 +8189,7 @@ type RescueActivation struct {
 
 func (x *RescueActivation) Reset() {
 	*x = RescueActivation{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7909,7 +8201,7 @@ func (x *RescueActivation) String() string {
 func (*RescueActivation) ProtoMessage() {}
 
 func (x *RescueActivation) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7922,7 +8214,7 @@ func (x *RescueActivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueActivation.ProtoReflect.Descriptor instead.
 func (*RescueActivation) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{117}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *RescueActivation) GetId() []byte {
@@ -7991,7 +8283,7 @@ type RescueMute struct {
 
 func (x *RescueMute) Reset() {
 	*x = RescueMute{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8003,7 +8295,7 @@ func (x *RescueMute) String() string {
 func (*RescueMute) ProtoMessage() {}
 
 func (x *RescueMute) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8016,7 +8308,7 @@ func (x *RescueMute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueMute.ProtoReflect.Descriptor instead.
 func (*RescueMute) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{118}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *RescueMute) GetGuardian() string {
@@ -8042,7 +8334,7 @@ type SOSSaidRequest struct {
 
 func (x *SOSSaidRequest) Reset() {
 	*x = SOSSaidRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8054,7 +8346,7 @@ func (x *SOSSaidRequest) String() string {
 func (*SOSSaidRequest) ProtoMessage() {}
 
 func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8067,7 +8359,7 @@ func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidRequest.ProtoReflect.Descriptor instead.
 func (*SOSSaidRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{119}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *SOSSaidRequest) GetVault() []byte {
@@ -8086,7 +8378,7 @@ type SOSSaidResponse struct {
 
 func (x *SOSSaidResponse) Reset() {
 	*x = SOSSaidResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8098,7 +8390,7 @@ func (x *SOSSaidResponse) String() string {
 func (*SOSSaidResponse) ProtoMessage() {}
 
 func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8111,7 +8403,7 @@ func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidResponse.ProtoReflect.Descriptor instead.
 func (*SOSSaidResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{120}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *SOSSaidResponse) GetSaid() []*SOSSaid {
@@ -8132,7 +8424,7 @@ type SOSSaid struct {
 
 func (x *SOSSaid) Reset() {
 	*x = SOSSaid{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8144,7 +8436,7 @@ func (x *SOSSaid) String() string {
 func (*SOSSaid) ProtoMessage() {}
 
 func (x *SOSSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8157,7 +8449,7 @@ func (x *SOSSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaid.ProtoReflect.Descriptor instead.
 func (*SOSSaid) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{121}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *SOSSaid) GetStatement() []byte {
@@ -8193,7 +8485,7 @@ type ActivateRequest struct {
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8205,7 +8497,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8218,7 +8510,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{122}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *ActivateRequest) GetVault() []byte {
@@ -8258,7 +8550,7 @@ type ActivateResponse struct {
 
 func (x *ActivateResponse) Reset() {
 	*x = ActivateResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8270,7 +8562,7 @@ func (x *ActivateResponse) String() string {
 func (*ActivateResponse) ProtoMessage() {}
 
 func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8283,7 +8575,7 @@ func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateResponse.ProtoReflect.Descriptor instead.
 func (*ActivateResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{123}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *ActivateResponse) GetActivations() [][]byte {
@@ -8549,7 +8841,36 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x03gas\x18\x04 \x01(\x04R\x03gas\x12\x18\n" +
 	"\abalance\x18\x05 \x01(\tR\abalance\x12\x1a\n" +
 	"\bendpoint\x18\x06 \x01(\tR\bendpoint\x12\x1a\n" +
-	"\bdecimals\x18\a \x01(\rR\bdecimals\"L\n" +
+	"\bdecimals\x18\a \x01(\rR\bdecimals\"t\n" +
+	"\fCoinsRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1e\n" +
+	"\n" +
+	"department\x18\x02 \x01(\tR\n" +
+	"department\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\x12\x14\n" +
+	"\x05chain\x18\x04 \x01(\tR\x05chain\"\xd3\x01\n" +
+	"\rCoinsResponse\x12&\n" +
+	"\x05coins\x18\x01 \x03(\v2\x10.ostraka.v1.CoinR\x05coins\x12\x12\n" +
+	"\x04left\x18\x02 \x01(\rR\x04left\x12\x10\n" +
+	"\x03sum\x18\x03 \x01(\x04R\x03sum\x12\x16\n" +
+	"\x06height\x18\x04 \x01(\rR\x06height\x12\x14\n" +
+	"\x05block\x18\x05 \x01(\fR\x05block\x12\x16\n" +
+	"\x06behind\x18\x06 \x01(\rR\x06behind\x12\x12\n" +
+	"\x04rate\x18\a \x01(\x04R\x04rate\x12\x1a\n" +
+	"\bendpoint\x18\b \x01(\tR\bendpoint\"\x8e\x02\n" +
+	"\x04Coin\x12 \n" +
+	"\vtransaction\x18\x01 \x01(\fR\vtransaction\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x16\n" +
+	"\x06amount\x18\x03 \x01(\x04R\x06amount\x12\x14\n" +
+	"\x05suite\x18\x04 \x01(\tR\x05suite\x12\x12\n" +
+	"\x04path\x18\x05 \x03(\rR\x04path\x12\x14\n" +
+	"\x05plain\x18\x06 \x01(\bR\x05plain\x12\x16\n" +
+	"\x06height\x18\a \x01(\rR\x06height\x12\x10\n" +
+	"\x03own\x18\b \x01(\bR\x03own\x12\x1a\n" +
+	"\bcoinbase\x18\t \x01(\bR\bcoinbase\x12\x1a\n" +
+	"\bprevious\x18\n" +
+	" \x01(\fR\bprevious\x12\x14\n" +
+	"\x05opens\x18\v \x01(\rR\x05opens\"L\n" +
 	"\fBlockRequest\x12\x14\n" +
 	"\x05chain\x18\x01 \x01(\tR\x05chain\x12\x1b\n" +
 	"\x06height\x18\x02 \x01(\x04H\x00R\x06height\x88\x01\x01B\t\n" +
@@ -8947,7 +9268,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x18\n" +
 	"\ainstead\x18\x04 \x01(\bR\ainstead\"4\n" +
 	"\x10ActivateResponse\x12 \n" +
-	"\vactivations\x18\x01 \x03(\fR\vactivations2\xbb\t\n" +
+	"\vactivations\x18\x01 \x03(\fR\vactivations2\xf9\t\n" +
 	"\x06People\x12<\n" +
 	"\x05Hello\x12\x18.ostraka.v1.HelloRequest\x1a\x19.ostraka.v1.HelloResponse\x12<\n" +
 	"\x05Token\x12\x18.ostraka.v1.TokenRequest\x1a\x19.ostraka.v1.TokenResponse\x12?\n" +
@@ -8962,6 +9283,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12<\n" +
+	"\x05Coins\x12\x18.ostraka.v1.CoinsRequest\x1a\x19.ostraka.v1.CoinsResponse\x12<\n" +
 	"\x05Block\x12\x18.ostraka.v1.BlockRequest\x1a\x19.ostraka.v1.BlockResponse\x12E\n" +
 	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12B\n" +
 	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12H\n" +
@@ -9017,7 +9339,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 125)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 128)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*ReplicasRequest)(nil),          // 0: ostraka.v1.ReplicasRequest
 	(*ReplicasResponse)(nil),         // 1: ostraka.v1.ReplicasResponse
@@ -9066,84 +9388,87 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*Fact)(nil),                     // 44: ostraka.v1.Fact
 	(*QuoteRequest)(nil),             // 45: ostraka.v1.QuoteRequest
 	(*QuoteResponse)(nil),            // 46: ostraka.v1.QuoteResponse
-	(*BlockRequest)(nil),             // 47: ostraka.v1.BlockRequest
-	(*BlockResponse)(nil),            // 48: ostraka.v1.BlockResponse
-	(*SessionsRequest)(nil),          // 49: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),         // 50: ostraka.v1.SessionsResponse
-	(*Session)(nil),                  // 51: ostraka.v1.Session
-	(*LogHeadRequest)(nil),           // 52: ostraka.v1.LogHeadRequest
-	(*LogHeadResponse)(nil),          // 53: ostraka.v1.LogHeadResponse
-	(*LogKeys)(nil),                  // 54: ostraka.v1.LogKeys
-	(*Cosigned)(nil),                 // 55: ostraka.v1.Cosigned
-	(*LogEntriesRequest)(nil),        // 56: ostraka.v1.LogEntriesRequest
-	(*LogEntriesResponse)(nil),       // 57: ostraka.v1.LogEntriesResponse
-	(*LogEntry)(nil),                 // 58: ostraka.v1.LogEntry
-	(*LogProofRequest)(nil),          // 59: ostraka.v1.LogProofRequest
-	(*LogProofResponse)(nil),         // 60: ostraka.v1.LogProofResponse
-	(*LogTileRequest)(nil),           // 61: ostraka.v1.LogTileRequest
-	(*LogTileResponse)(nil),          // 62: ostraka.v1.LogTileResponse
-	(*LogReadRequest)(nil),           // 63: ostraka.v1.LogReadRequest
-	(*LogReadResponse)(nil),          // 64: ostraka.v1.LogReadResponse
-	(*StatusRequest)(nil),            // 65: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),    // 66: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil),   // 67: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),           // 68: ostraka.v1.StatusResponse
-	(*Peer)(nil),                     // 69: ostraka.v1.Peer
-	(*Burn)(nil),                     // 70: ostraka.v1.Burn
-	(*Check)(nil),                    // 71: ostraka.v1.Check
-	(*InviteRequest)(nil),            // 72: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),           // 73: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),              // 74: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),             // 75: ostraka.v1.JoinResponse
-	(*DropRequest)(nil),              // 76: ostraka.v1.DropRequest
-	(*DropResponse)(nil),             // 77: ostraka.v1.DropResponse
-	(*PrepareRosterRequest)(nil),     // 78: ostraka.v1.PrepareRosterRequest
-	(*PrepareCharterRequest)(nil),    // 79: ostraka.v1.PrepareCharterRequest
-	(*PrepareVetoRequest)(nil),       // 80: ostraka.v1.PrepareVetoRequest
-	(*PrepareRevocationRequest)(nil), // 81: ostraka.v1.PrepareRevocationRequest
-	(*PrepareFreezeRequest)(nil),     // 82: ostraka.v1.PrepareFreezeRequest
-	(*PrepareUnfreezeRequest)(nil),   // 83: ostraka.v1.PrepareUnfreezeRequest
-	(*PrepareVaultRequest)(nil),      // 84: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),    // 85: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),          // 86: ostraka.v1.PrepareResponse
-	(*CharterChange)(nil),            // 87: ostraka.v1.CharterChange
-	(*Rival)(nil),                    // 88: ostraka.v1.Rival
-	(*AcceptRequest)(nil),            // 89: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),           // 90: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),           // 91: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),          // 92: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),              // 93: ostraka.v1.StopRequest
-	(*StopResponse)(nil),             // 94: ostraka.v1.StopResponse
-	(*CutExportRequest)(nil),         // 95: ostraka.v1.CutExportRequest
-	(*CutExportResponse)(nil),        // 96: ostraka.v1.CutExportResponse
-	(*NoteBackupRequest)(nil),        // 97: ostraka.v1.NoteBackupRequest
-	(*NoteBackupResponse)(nil),       // 98: ostraka.v1.NoteBackupResponse
-	(*BackupsRequest)(nil),           // 99: ostraka.v1.BackupsRequest
-	(*BackupsResponse)(nil),          // 100: ostraka.v1.BackupsResponse
-	(*ShownDrill)(nil),               // 101: ostraka.v1.ShownDrill
-	(*NotedBackup)(nil),              // 102: ostraka.v1.NotedBackup
-	(*BackedKey)(nil),                // 103: ostraka.v1.BackedKey
-	(*ShareProved)(nil),              // 104: ostraka.v1.ShareProved
-	(*BackupSetRequest)(nil),         // 105: ostraka.v1.BackupSetRequest
-	(*BackupSetResponse)(nil),        // 106: ostraka.v1.BackupSetResponse
-	(*AnswerRequest)(nil),            // 107: ostraka.v1.AnswerRequest
-	(*AnswerResponse)(nil),           // 108: ostraka.v1.AnswerResponse
-	(*Answered)(nil),                 // 109: ostraka.v1.Answered
-	(*SOSRequest)(nil),               // 110: ostraka.v1.SOSRequest
-	(*SOSResponse)(nil),              // 111: ostraka.v1.SOSResponse
-	(*Rescue)(nil),                   // 112: ostraka.v1.Rescue
-	(*RescueNeed)(nil),               // 113: ostraka.v1.RescueNeed
-	(*RescueSeat)(nil),               // 114: ostraka.v1.RescueSeat
-	(*RescueKey)(nil),                // 115: ostraka.v1.RescueKey
-	(*RescueCase)(nil),               // 116: ostraka.v1.RescueCase
-	(*RescueActivation)(nil),         // 117: ostraka.v1.RescueActivation
-	(*RescueMute)(nil),               // 118: ostraka.v1.RescueMute
-	(*SOSSaidRequest)(nil),           // 119: ostraka.v1.SOSSaidRequest
-	(*SOSSaidResponse)(nil),          // 120: ostraka.v1.SOSSaidResponse
-	(*SOSSaid)(nil),                  // 121: ostraka.v1.SOSSaid
-	(*ActivateRequest)(nil),          // 122: ostraka.v1.ActivateRequest
-	(*ActivateResponse)(nil),         // 123: ostraka.v1.ActivateResponse
-	nil,                              // 124: ostraka.v1.Account.AddressesEntry
+	(*CoinsRequest)(nil),             // 47: ostraka.v1.CoinsRequest
+	(*CoinsResponse)(nil),            // 48: ostraka.v1.CoinsResponse
+	(*Coin)(nil),                     // 49: ostraka.v1.Coin
+	(*BlockRequest)(nil),             // 50: ostraka.v1.BlockRequest
+	(*BlockResponse)(nil),            // 51: ostraka.v1.BlockResponse
+	(*SessionsRequest)(nil),          // 52: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),         // 53: ostraka.v1.SessionsResponse
+	(*Session)(nil),                  // 54: ostraka.v1.Session
+	(*LogHeadRequest)(nil),           // 55: ostraka.v1.LogHeadRequest
+	(*LogHeadResponse)(nil),          // 56: ostraka.v1.LogHeadResponse
+	(*LogKeys)(nil),                  // 57: ostraka.v1.LogKeys
+	(*Cosigned)(nil),                 // 58: ostraka.v1.Cosigned
+	(*LogEntriesRequest)(nil),        // 59: ostraka.v1.LogEntriesRequest
+	(*LogEntriesResponse)(nil),       // 60: ostraka.v1.LogEntriesResponse
+	(*LogEntry)(nil),                 // 61: ostraka.v1.LogEntry
+	(*LogProofRequest)(nil),          // 62: ostraka.v1.LogProofRequest
+	(*LogProofResponse)(nil),         // 63: ostraka.v1.LogProofResponse
+	(*LogTileRequest)(nil),           // 64: ostraka.v1.LogTileRequest
+	(*LogTileResponse)(nil),          // 65: ostraka.v1.LogTileResponse
+	(*LogReadRequest)(nil),           // 66: ostraka.v1.LogReadRequest
+	(*LogReadResponse)(nil),          // 67: ostraka.v1.LogReadResponse
+	(*StatusRequest)(nil),            // 68: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),    // 69: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil),   // 70: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),           // 71: ostraka.v1.StatusResponse
+	(*Peer)(nil),                     // 72: ostraka.v1.Peer
+	(*Burn)(nil),                     // 73: ostraka.v1.Burn
+	(*Check)(nil),                    // 74: ostraka.v1.Check
+	(*InviteRequest)(nil),            // 75: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),           // 76: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),              // 77: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),             // 78: ostraka.v1.JoinResponse
+	(*DropRequest)(nil),              // 79: ostraka.v1.DropRequest
+	(*DropResponse)(nil),             // 80: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),     // 81: ostraka.v1.PrepareRosterRequest
+	(*PrepareCharterRequest)(nil),    // 82: ostraka.v1.PrepareCharterRequest
+	(*PrepareVetoRequest)(nil),       // 83: ostraka.v1.PrepareVetoRequest
+	(*PrepareRevocationRequest)(nil), // 84: ostraka.v1.PrepareRevocationRequest
+	(*PrepareFreezeRequest)(nil),     // 85: ostraka.v1.PrepareFreezeRequest
+	(*PrepareUnfreezeRequest)(nil),   // 86: ostraka.v1.PrepareUnfreezeRequest
+	(*PrepareVaultRequest)(nil),      // 87: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),    // 88: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),          // 89: ostraka.v1.PrepareResponse
+	(*CharterChange)(nil),            // 90: ostraka.v1.CharterChange
+	(*Rival)(nil),                    // 91: ostraka.v1.Rival
+	(*AcceptRequest)(nil),            // 92: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),           // 93: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),           // 94: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),          // 95: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),              // 96: ostraka.v1.StopRequest
+	(*StopResponse)(nil),             // 97: ostraka.v1.StopResponse
+	(*CutExportRequest)(nil),         // 98: ostraka.v1.CutExportRequest
+	(*CutExportResponse)(nil),        // 99: ostraka.v1.CutExportResponse
+	(*NoteBackupRequest)(nil),        // 100: ostraka.v1.NoteBackupRequest
+	(*NoteBackupResponse)(nil),       // 101: ostraka.v1.NoteBackupResponse
+	(*BackupsRequest)(nil),           // 102: ostraka.v1.BackupsRequest
+	(*BackupsResponse)(nil),          // 103: ostraka.v1.BackupsResponse
+	(*ShownDrill)(nil),               // 104: ostraka.v1.ShownDrill
+	(*NotedBackup)(nil),              // 105: ostraka.v1.NotedBackup
+	(*BackedKey)(nil),                // 106: ostraka.v1.BackedKey
+	(*ShareProved)(nil),              // 107: ostraka.v1.ShareProved
+	(*BackupSetRequest)(nil),         // 108: ostraka.v1.BackupSetRequest
+	(*BackupSetResponse)(nil),        // 109: ostraka.v1.BackupSetResponse
+	(*AnswerRequest)(nil),            // 110: ostraka.v1.AnswerRequest
+	(*AnswerResponse)(nil),           // 111: ostraka.v1.AnswerResponse
+	(*Answered)(nil),                 // 112: ostraka.v1.Answered
+	(*SOSRequest)(nil),               // 113: ostraka.v1.SOSRequest
+	(*SOSResponse)(nil),              // 114: ostraka.v1.SOSResponse
+	(*Rescue)(nil),                   // 115: ostraka.v1.Rescue
+	(*RescueNeed)(nil),               // 116: ostraka.v1.RescueNeed
+	(*RescueSeat)(nil),               // 117: ostraka.v1.RescueSeat
+	(*RescueKey)(nil),                // 118: ostraka.v1.RescueKey
+	(*RescueCase)(nil),               // 119: ostraka.v1.RescueCase
+	(*RescueActivation)(nil),         // 120: ostraka.v1.RescueActivation
+	(*RescueMute)(nil),               // 121: ostraka.v1.RescueMute
+	(*SOSSaidRequest)(nil),           // 122: ostraka.v1.SOSSaidRequest
+	(*SOSSaidResponse)(nil),          // 123: ostraka.v1.SOSSaidResponse
+	(*SOSSaid)(nil),                  // 124: ostraka.v1.SOSSaid
+	(*ActivateRequest)(nil),          // 125: ostraka.v1.ActivateRequest
+	(*ActivateResponse)(nil),         // 126: ostraka.v1.ActivateResponse
+	nil,                              // 127: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	2,   // 0: ostraka.v1.ReplicasResponse.replicas:type_name -> ostraka.v1.Replica
@@ -9165,7 +9490,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	27,  // 16: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	28,  // 17: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	31,  // 18: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	124, // 19: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	127, // 19: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	36,  // 20: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	36,  // 21: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	41,  // 22: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -9173,136 +9498,139 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	42,  // 24: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
 	43,  // 25: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
 	44,  // 26: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	51,  // 27: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	55,  // 28: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
-	54,  // 29: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
-	58,  // 30: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
-	69,  // 31: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	70,  // 32: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	71,  // 33: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	88,  // 34: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	87,  // 35: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
-	27,  // 36: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	102, // 37: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
-	103, // 38: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
-	101, // 39: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
-	104, // 40: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
-	109, // 41: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
-	112, // 42: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
-	115, // 43: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
-	116, // 44: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
-	113, // 45: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
-	114, // 46: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
-	117, // 47: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
-	118, // 48: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
-	121, // 49: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
-	7,   // 50: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	9,   // 51: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	11,  // 52: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	16,  // 53: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	19,  // 54: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	23,  // 55: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29,  // 56: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	32,  // 57: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	34,  // 58: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	37,  // 59: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	39,  // 60: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	45,  // 61: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	47,  // 62: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	49,  // 63: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	99,  // 64: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	105, // 65: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	110, // 66: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
-	119, // 67: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
-	65,  // 68: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	72,  // 69: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	74,  // 70: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	76,  // 71: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	78,  // 72: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	79,  // 73: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	80,  // 74: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	81,  // 75: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	82,  // 76: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	83,  // 77: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	19,  // 78: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	84,  // 79: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	85,  // 80: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	89,  // 81: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	91,  // 82: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	23,  // 83: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	37,  // 84: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	39,  // 85: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	49,  // 86: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	52,  // 87: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	56,  // 88: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	59,  // 89: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	61,  // 90: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	63,  // 91: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	66,  // 92: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	95,  // 93: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	97,  // 94: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	99,  // 95: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	107, // 96: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
-	122, // 97: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
-	0,   // 98: ostraka.v1.Operator.Replicas:input_type -> ostraka.v1.ReplicasRequest
-	5,   // 99: ostraka.v1.Operator.HandOver:input_type -> ostraka.v1.HandOverRequest
-	93,  // 100: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	8,   // 101: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	10,  // 102: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	15,  // 103: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	17,  // 104: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	20,  // 105: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	24,  // 106: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30,  // 107: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	33,  // 108: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	35,  // 109: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	38,  // 110: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	40,  // 111: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	46,  // 112: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	48,  // 113: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	50,  // 114: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	100, // 115: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	106, // 116: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	111, // 117: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
-	120, // 118: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
-	68,  // 119: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	73,  // 120: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	75,  // 121: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	77,  // 122: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	86,  // 123: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	86,  // 124: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	86,  // 125: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	86,  // 126: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	86,  // 127: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	86,  // 128: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	20,  // 129: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	86,  // 130: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	86,  // 131: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	90,  // 132: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	92,  // 133: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	24,  // 134: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	38,  // 135: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	40,  // 136: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	50,  // 137: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	53,  // 138: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	57,  // 139: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	60,  // 140: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	62,  // 141: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	64,  // 142: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	67,  // 143: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	96,  // 144: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	98,  // 145: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	100, // 146: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	108, // 147: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
-	123, // 148: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
-	1,   // 149: ostraka.v1.Operator.Replicas:output_type -> ostraka.v1.ReplicasResponse
-	6,   // 150: ostraka.v1.Operator.HandOver:output_type -> ostraka.v1.HandOverResponse
-	94,  // 151: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	101, // [101:152] is the sub-list for method output_type
-	50,  // [50:101] is the sub-list for method input_type
-	50,  // [50:50] is the sub-list for extension type_name
-	50,  // [50:50] is the sub-list for extension extendee
-	0,   // [0:50] is the sub-list for field type_name
+	49,  // 27: ostraka.v1.CoinsResponse.coins:type_name -> ostraka.v1.Coin
+	54,  // 28: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	58,  // 29: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
+	57,  // 30: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
+	61,  // 31: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
+	72,  // 32: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	73,  // 33: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	74,  // 34: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	91,  // 35: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	90,  // 36: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	27,  // 37: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	105, // 38: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
+	106, // 39: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
+	104, // 40: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
+	107, // 41: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
+	112, // 42: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
+	115, // 43: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
+	118, // 44: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
+	119, // 45: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
+	116, // 46: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
+	117, // 47: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
+	120, // 48: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
+	121, // 49: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
+	124, // 50: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
+	7,   // 51: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	9,   // 52: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	11,  // 53: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	16,  // 54: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	19,  // 55: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	23,  // 56: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29,  // 57: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	32,  // 58: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	34,  // 59: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	37,  // 60: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 61: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	45,  // 62: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	47,  // 63: ostraka.v1.People.Coins:input_type -> ostraka.v1.CoinsRequest
+	50,  // 64: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	52,  // 65: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	102, // 66: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	108, // 67: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	113, // 68: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	122, // 69: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
+	68,  // 70: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	75,  // 71: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	77,  // 72: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	79,  // 73: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	81,  // 74: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	82,  // 75: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	83,  // 76: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	84,  // 77: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	85,  // 78: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	86,  // 79: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	19,  // 80: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	87,  // 81: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	88,  // 82: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	92,  // 83: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	94,  // 84: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	23,  // 85: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	37,  // 86: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 87: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	52,  // 88: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	55,  // 89: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	59,  // 90: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	62,  // 91: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	64,  // 92: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	66,  // 93: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	69,  // 94: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	98,  // 95: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	100, // 96: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	102, // 97: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	110, // 98: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
+	125, // 99: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
+	0,   // 100: ostraka.v1.Operator.Replicas:input_type -> ostraka.v1.ReplicasRequest
+	5,   // 101: ostraka.v1.Operator.HandOver:input_type -> ostraka.v1.HandOverRequest
+	96,  // 102: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	8,   // 103: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	10,  // 104: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	15,  // 105: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	17,  // 106: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	20,  // 107: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	24,  // 108: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30,  // 109: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	33,  // 110: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	35,  // 111: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	38,  // 112: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 113: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	46,  // 114: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	48,  // 115: ostraka.v1.People.Coins:output_type -> ostraka.v1.CoinsResponse
+	51,  // 116: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	53,  // 117: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	103, // 118: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	109, // 119: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	114, // 120: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	123, // 121: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
+	71,  // 122: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	76,  // 123: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	78,  // 124: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	80,  // 125: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	89,  // 126: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	89,  // 127: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	89,  // 128: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	89,  // 129: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	89,  // 130: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	89,  // 131: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	20,  // 132: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	89,  // 133: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	89,  // 134: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	93,  // 135: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	95,  // 136: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	24,  // 137: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	38,  // 138: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 139: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	53,  // 140: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	56,  // 141: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	60,  // 142: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	63,  // 143: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	65,  // 144: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	67,  // 145: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	70,  // 146: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	99,  // 147: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	101, // 148: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	103, // 149: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	111, // 150: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
+	126, // 151: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
+	1,   // 152: ostraka.v1.Operator.Replicas:output_type -> ostraka.v1.ReplicasResponse
+	6,   // 153: ostraka.v1.Operator.HandOver:output_type -> ostraka.v1.HandOverResponse
+	97,  // 154: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	103, // [103:155] is the sub-list for method output_type
+	51,  // [51:103] is the sub-list for method input_type
+	51,  // [51:51] is the sub-list for extension type_name
+	51,  // [51:51] is the sub-list for extension extendee
+	0,   // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -9315,14 +9643,14 @@ func file_ostraka_v1_ostraka_proto_init() {
 		(*SubmitRequest_Vote)(nil),
 		(*SubmitRequest_Contribution)(nil),
 	}
-	file_ostraka_v1_ostraka_proto_msgTypes[47].OneofWrappers = []any{}
+	file_ostraka_v1_ostraka_proto_msgTypes[50].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   125,
+			NumMessages:   128,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

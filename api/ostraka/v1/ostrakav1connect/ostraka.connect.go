@@ -70,6 +70,8 @@ const (
 	PeopleIntentProcedure = "/ostraka.v1.People/Intent"
 	// PeopleQuoteProcedure is the fully-qualified name of the People's Quote RPC.
 	PeopleQuoteProcedure = "/ostraka.v1.People/Quote"
+	// PeopleCoinsProcedure is the fully-qualified name of the People's Coins RPC.
+	PeopleCoinsProcedure = "/ostraka.v1.People/Coins"
 	// PeopleBlockProcedure is the fully-qualified name of the People's Block RPC.
 	PeopleBlockProcedure = "/ostraka.v1.People/Block"
 	// PeopleSessionsProcedure is the fully-qualified name of the People's Sessions RPC.
@@ -175,6 +177,8 @@ type PeopleClient interface {
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	// Quote reads what a proposal needs from the chain, at this node's own endpoint.
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
+	// Coins shows what an account holds on a chain of Bitcoin, as this node read it block by block, and what a fee is there.
+	Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error)
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
 	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
@@ -271,6 +275,12 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			connect.WithSchema(peopleMethods.ByName("Quote")),
 			connect.WithClientOptions(opts...),
 		),
+		coins: connect.NewClient[v1.CoinsRequest, v1.CoinsResponse](
+			httpClient,
+			baseURL+PeopleCoinsProcedure,
+			connect.WithSchema(peopleMethods.ByName("Coins")),
+			connect.WithClientOptions(opts...),
+		),
 		block: connect.NewClient[v1.BlockRequest, v1.BlockResponse](
 			httpClient,
 			baseURL+PeopleBlockProcedure,
@@ -324,6 +334,7 @@ type peopleClient struct {
 	intents    *connect.Client[v1.IntentsRequest, v1.IntentsResponse]
 	intent     *connect.Client[v1.IntentRequest, v1.IntentResponse]
 	quote      *connect.Client[v1.QuoteRequest, v1.QuoteResponse]
+	coins      *connect.Client[v1.CoinsRequest, v1.CoinsResponse]
 	block      *connect.Client[v1.BlockRequest, v1.BlockResponse]
 	sessions   *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
 	backups    *connect.Client[v1.BackupsRequest, v1.BackupsResponse]
@@ -392,6 +403,11 @@ func (c *peopleClient) Quote(ctx context.Context, req *connect.Request[v1.QuoteR
 	return c.quote.CallUnary(ctx, req)
 }
 
+// Coins calls ostraka.v1.People.Coins.
+func (c *peopleClient) Coins(ctx context.Context, req *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error) {
+	return c.coins.CallUnary(ctx, req)
+}
+
 // Block calls ostraka.v1.People.Block.
 func (c *peopleClient) Block(ctx context.Context, req *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error) {
 	return c.block.CallUnary(ctx, req)
@@ -445,6 +461,8 @@ type PeopleHandler interface {
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	// Quote reads what a proposal needs from the chain, at this node's own endpoint.
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
+	// Coins shows what an account holds on a chain of Bitcoin, as this node read it block by block, and what a fee is there.
+	Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error)
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
 	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
@@ -537,6 +555,12 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		connect.WithSchema(peopleMethods.ByName("Quote")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peopleCoinsHandler := connect.NewUnaryHandler(
+		PeopleCoinsProcedure,
+		svc.Coins,
+		connect.WithSchema(peopleMethods.ByName("Coins")),
+		connect.WithHandlerOptions(opts...),
+	)
 	peopleBlockHandler := connect.NewUnaryHandler(
 		PeopleBlockProcedure,
 		svc.Block,
@@ -599,6 +623,8 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleIntentHandler.ServeHTTP(w, r)
 		case PeopleQuoteProcedure:
 			peopleQuoteHandler.ServeHTTP(w, r)
+		case PeopleCoinsProcedure:
+			peopleCoinsHandler.ServeHTTP(w, r)
 		case PeopleBlockProcedure:
 			peopleBlockHandler.ServeHTTP(w, r)
 		case PeopleSessionsProcedure:
@@ -666,6 +692,10 @@ func (UnimplementedPeopleHandler) Intent(context.Context, *connect.Request[v1.In
 
 func (UnimplementedPeopleHandler) Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Quote is not implemented"))
+}
+
+func (UnimplementedPeopleHandler) Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Coins is not implemented"))
 }
 
 func (UnimplementedPeopleHandler) Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error) {
