@@ -1,7 +1,7 @@
 # Ostraka: what people type. `make help` lists it.
 #
-# Only Go is needed to build. Tests also want the tools in TOOLS, a pinned anvil, Chromium and litewitness, and the release before,
-# which are fetched or built into .cache; `make test` says what is missing, or installs it when run as root.
+# Only Go is needed to build. Tests also want the tools in TOOLS, a pinned anvil, Chromium, litewitness and btcd, and the release
+# before, which are fetched or built into .cache; `make test` says what is missing, or installs it when run as root.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -42,7 +42,7 @@ wasm: go ## the verifier for browsers, in console/wasm/dist; a build with -tags 
 release: go ## dist/VERSION: programs for every platform, their hashes and bills of materials, for maintainers to sign
 	@go run ./internal/release build -version '$(VERSION)' -commit '$(COMMIT)'
 
-test: deps lint ## all tests, six fuzz targets, real anvil, Chromium and litewitness (15 minutes at most)
+test: deps lint ## all tests, six fuzz targets, real anvil, Chromium, litewitness and btcd (15 minutes at most)
 	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
 
 nightly: FUZZTIME := 10s
@@ -70,7 +70,7 @@ cover: go ## statement coverage, by function, in .cache/cover.txt
 	@go tool cover -func=.cache/cover.out > .cache/cover.txt
 	@tail -n 1 .cache/cover.txt
 
-deps: tools ## what tests need: Debian packages (as root), the pinned anvil, Chromium and litewitness, the release before
+deps: tools ## what tests need: Debian packages (as root), the pinned anvil, Chromium, litewitness and btcd, the release before
 	@go run ./internal/components/fetch
 
 # tools installs missing programs as root on Debian; otherwise it says what to install.

@@ -79,6 +79,9 @@ var (
 	Witnesslogs = Component{Name: "witnesslogs", Version: "0.9.0", Go: "github.com/ostraka/ostraka/internal/components/litewitness/pinned/witnesslogs", Module: "internal/components/litewitness/pinned"}
 )
 
+// Btcd is a full node of Bitcoin, with a regtest chain of its own.
+var Btcd = Component{Name: "btcd", Version: "0.26.2", Go: "github.com/btcsuite/btcd", Module: "internal/components/btcd/pinned"}
+
 // TransitEngine serves the transit engine of Vault 1.14.8, which is MPL-2.0, to nightly tests of that key provider.
 var TransitEngine = Component{
 	Name: "transitengine", Version: "1.14.8", Go: "github.com/ostraka/ostraka/internal/components/transitengine/pinned", Module: "internal/components/transitengine/pinned",

@@ -46,13 +46,14 @@ func TestModulesPin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := components.Litewitness
-	raw, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(c.Module), "go.mod"))
-	module, _, _ := strings.Cut(c.Go, "/cmd/")
-	if err != nil || !strings.Contains(string(raw), "\t"+module+" v"+c.Version+" ") || !strings.Contains(string(raw), "tool "+c.Go+"\n") {
-		t.Errorf("%s %s is not what %s pins: %v", c.Name, c.Version, c.Module, err)
+	for _, c := range []components.Component{components.Litewitness, components.Btcd} {
+		raw, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(c.Module), "go.mod"))
+		module, _, _ := strings.Cut(c.Go, "/cmd/")
+		if err != nil || !strings.Contains(string(raw), "\t"+module+" v"+c.Version+" ") || !strings.Contains(string(raw), "tool "+c.Go+"\n") {
+			t.Errorf("%s %s is not what %s pins: %v", c.Name, c.Version, c.Module, err)
+		}
 	}
-	if w := components.Witnesslogs; w.Version != c.Version || w.Module != c.Module {
+	if c, w := components.Litewitness, components.Witnesslogs; w.Version != c.Version || w.Module != c.Module {
 		t.Errorf("%s is of %s %s; the witness, whose file it writes, of %s %s", w.Name, w.Module, w.Version, c.Module, c.Version)
 	}
 }

@@ -30,8 +30,8 @@ func (c *EVM) Block(ctx context.Context, height *uint64) (b Block, found bool, e
 		Number *quantity64 `json:"number"`
 		Hash   *evm.Hash   `json:"hash"`
 	}
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return Block{}, false, c.broken(method, "answered with another type than the method has: %s", printable(err.Error()))
+	if err := c.client.Decode(method, raw, &r); err != nil {
+		return Block{}, false, err
 	}
 	switch {
 	case r.Number == nil || r.Hash == nil:

@@ -1,67 +1,33 @@
 package rpc
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/big"
-	"strings"
-	"unicode"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/node/rpc/endpoint"
 )
 
-// An EndpointError says that an endpoint gave no usable answer: the environment's fault.
-type EndpointError struct {
-	Endpoint string // scheme and host, never credentials, path or query
-	Method   string
-	Next     string // what to do
-	Err      error
-}
-
-func (e *EndpointError) Error() string {
-	return fmt.Sprintf("call %s at %s: %v; %s", e.Method, e.Endpoint, e.Err, e.Next)
-}
-
-// Unwrap returns the cause.
-func (e *EndpointError) Unwrap() error { return e.Err }
-
-// A CallError is the refusal of a chain's node.
-type CallError struct {
-	Endpoint string // scheme and host
-	Method   string
-	Code     int
-	Message  string          // printable, at most 300 characters
-	Data     json.RawMessage // such as a contract's revert data; may be nil
-}
-
-func (e *CallError) Error() string {
-	return fmt.Sprintf("call %s at %s: refused with code %d: %s", e.Method, e.Endpoint, e.Code, e.Message)
-}
-
-// A Field is what a Mismatch is about.
-type Field string
+// Errors that clients of all chains have.
+type (
+	EndpointError     = endpoint.EndpointError
+	CallError         = endpoint.CallError
+	Field             = endpoint.Field
+	Mismatch          = endpoint.Mismatch
+	Behind            = endpoint.Behind
+	Rejected          = endpoint.Rejected
+	DisagreementError = endpoint.DisagreementError
+)
 
 // The facts that Check compares.
 const (
-	FieldChainID Field = "chain id"
+	FieldChainID       = endpoint.FieldChainID
 	FieldNonce   Field = "nonce"
 	FieldFeeCap  Field = "fee cap"
 	FieldBalance Field = "balance"
 	FieldToken   Field = "token"
-	FieldBlock   Field = "block" // of CheckBlock
+	FieldBlock         = endpoint.FieldBlock // of CheckBlock
 )
-
-// A Mismatch says that a transaction does not fit the chain as this node's endpoint sees it.
-type Mismatch struct {
-	Field    Field
-	Expected string
-	Found    string
-	Next     string // what to do
-}
-
-func (e *Mismatch) Error() string {
-	return fmt.Sprintf("%s: expected %s, found %s; %s", e.Field, e.Expected, e.Found, e.Next)
-}
 
 // An Ahead error says that a transaction's nonce is not the account's next one yet: it waits
 // for those before it.
@@ -74,51 +40,7 @@ func (e *Ahead) Error() string {
 	return fmt.Sprintf("awaits nonce %d: the account %s is at %d; sign what has the nonces before, or take this intent back and propose it anew", e.Nonce, e.Account, e.Next)
 }
 
-// A Behind error says that an endpoint has not come to a block yet.
-type Behind struct {
-	Height, Head uint64
-}
-
-func (e *Behind) Error() string {
-	return fmt.Sprintf("awaits block %d: the chain is at %d; if it is far away, take this intent back and propose it anew", e.Height, e.Head)
-}
-
-// A Rejected error says that the chain's node did not take a signed transaction and does
-// not know it either.
-type Rejected struct {
-	Hash evm.Hash
-	Err  *CallError
-	Why  error // Mismatches found by asking the chain; nil if nothing explains it
-}
-
-func (e *Rejected) Error() string {
-	if e.Why != nil {
-		return fmt.Sprintf("broadcast %s: %v (%v)", e.Hash, e.Why, e.Err)
-	}
-	return fmt.Sprintf("broadcast %s: %v", e.Hash, e.Err)
-}
-
-// Unwrap returns the refusal and its explanation.
-func (e *Rejected) Unwrap() []error {
-	if e.Why == nil {
-		return []error{e.Err}
-	}
-	return []error{e.Err, e.Why}
-}
-
-// printable cuts a stranger's text to what may stand in an error: a terminal's control
-// sequences must not.
-func printable(text string) string {
-	clean := strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
-	if runes := []rune(clean); len(runes) > 300 {
-		return string(runes[:300]) + "…"
-	}
-	return clean
-}
+// Waits names the verdict.
+func (e *Ahead) Waits() string { return "that it waits for those before it" }
 
 func wei(x *big.Int) string { return x.String() + " wei" }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/node/rpc/endpoint"
 )
 
 // fallbackTip is offered where no estimator answers: 1 gwei.
@@ -32,7 +33,7 @@ func (c *EVM) Fees(ctx context.Context) (Fees, error) {
 	}
 	if tip == nil {
 		tip, err = c.number(ctx, "eth_maxPriorityFeePerGas")
-		if err := environment(err); err != nil {
+		if err := endpoint.Environment(err); err != nil {
 			return Fees{}, err
 		}
 		if err != nil {
@@ -57,7 +58,7 @@ func (c *EVM) feeHistory(ctx context.Context) (base, tip *big.Int, err error) {
 		Reward  [][]quantity `json:"reward"`
 	}
 	err = c.call(ctx, &history, "eth_feeHistory", "0xa", "latest", []int{50})
-	if err := environment(err); err != nil {
+	if err := endpoint.Environment(err); err != nil {
 		return nil, nil, err
 	}
 	if err != nil {
@@ -133,7 +134,7 @@ func (c *EVM) Complete(ctx context.Context, from evm.Address, r evm.Request) (ev
 // call would fail: then no fee is usual.
 func (c *EVM) UsualFee(ctx context.Context, m Message) (*big.Int, error) {
 	gas, err := c.EstimateGas(ctx, m)
-	if err := environment(err); err != nil {
+	if err := endpoint.Environment(err); err != nil {
 		return nil, err
 	}
 	if err != nil {

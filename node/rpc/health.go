@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/ostraka/ostraka/node/rpc/endpoint"
 )
 
-// Health is how an endpoint stands: which chain it serves, and how far it is.
-type Health struct {
-	Chain  string // "eip155:1"
-	Height uint64
-	At     time.Time // of the latest block
-}
+// Health is how an endpoint stands.
+type Health = endpoint.Health
 
 // Health asks an endpoint how it stands.
 func (c *EVM) Health(ctx context.Context) (h Health, err error) {
@@ -30,5 +28,5 @@ func (c *EVM) Health(ctx context.Context) (h Health, err error) {
 		return h, fmt.Errorf("endpoint %s has no latest block", c.Endpoint())
 	}
 	const last = 1 << 40 // a time beyond it is none
-	return Health{fmt.Sprintf("eip155:%d", id), uint64(head.Number), time.Unix(int64(min(head.Timestamp, last)), 0).UTC()}, nil
+	return Health{Chain: fmt.Sprintf("eip155:%d", id), Height: uint64(head.Number), At: time.Unix(int64(min(head.Timestamp, last)), 0).UTC()}, nil
 }

@@ -69,10 +69,8 @@ func (c *EVM) block(ctx context.Context, at string, whole bool, result any) (fou
 	if err := c.call(ctx, &raw, method, at, whole); err != nil || string(raw) == "null" {
 		return false, err
 	}
-	if err := json.Unmarshal(raw, result); err != nil {
-		return false, c.broken(method, "answered with another type than the method has: %s", printable(err.Error()))
-	}
-	return true, nil
+	err = c.client.Decode(method, raw, result)
+	return err == nil, err
 }
 
 // A Sent transaction stands in a block, as the endpoint says.

@@ -12,16 +12,6 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 )
 
-// environment returns err if the endpoint did not answer, and nil if it answered, be it
-// with a refusal.
-func environment(err error) error {
-	var refusal *CallError
-	if errors.As(err, &refusal) {
-		return nil
-	}
-	return err
-}
-
 // SendRaw broadcasts a signed transaction. Sending the same bytes again is success: on any
 // refusal the chain is asked for the hash, so no node's wording matters. If the chain does
 // not know the transaction either, the error is a *Rejected with what explains it; an
@@ -48,7 +38,7 @@ func (c *EVM) SendRaw(ctx context.Context, raw []byte) (evm.Hash, error) {
 	}
 	var refusal *CallError
 	if errors.As(err, &refusal) {
-		return evm.Hash{}, &Rejected{Hash: signed.Hash, Err: refusal, Why: c.explain(ctx, signed)}
+		return evm.Hash{}, &Rejected{Hash: signed.Hash.String(), Err: refusal, Why: c.explain(ctx, signed)}
 	}
 	return evm.Hash{}, fmt.Errorf("broadcast %s: outcome unknown, send again: %w", signed.Hash, err)
 }
@@ -174,10 +164,8 @@ func (c *EVM) lookup(ctx context.Context, result any, method string, hash evm.Ha
 	if err != nil || string(raw) == "null" {
 		return false, err
 	}
-	if err := json.Unmarshal(raw, result); err != nil {
-		return false, c.broken(method, "answered with another type than the method has: %s", printable(err.Error()))
-	}
-	return true, nil
+	err = c.client.Decode(method, raw, result)
+	return err == nil, err
 }
 
 // Wait polls, at once and then at every tick, until the transaction stands under

@@ -36,7 +36,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	wanted := []components.Component{components.Anvil, components.Chromium, components.Litewitness, components.Witnesslogs, components.Previous}
+	wanted := []components.Component{components.Anvil, components.Chromium, components.Litewitness, components.Witnesslogs, components.Btcd, components.Previous}
 	switch {
 	case len(args) == 1 && args[0] == "nightly":
 		wanted = append(append(wanted, components.TransitEngine), components.Geth...)
