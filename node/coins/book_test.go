@@ -198,16 +198,19 @@ func TestSpentCoinsAreErased(t *testing.T) {
 	if got := kinds(); got != "coin coin coin-move coin-move coin-move coin-move coin-previous coin-tx coin-tx coin-tx" {
 		t.Errorf("after: %s", got)
 	}
+	d.settle()
 	d.check(0, "after")
 	e.grow(spend([]psbt.Out{{Amount: 1, Script: anyone}}, psbt.Outpoint{ID: both.ID(), Index: 1}))
 	for range coins.Depth {
 		e.grow()
 	}
+	d.settle()
 	d.now = d.now.Add(time.Hour)
 	d.settle()
 	if got := kinds(); got != "coin coin-move coin-move coin-move coin-move coin-move coin-tx coin-tx coin-tx coin-tx" {
 		t.Errorf("at the end: %s", got)
 	}
+	d.settle()
 	d.check(0, "at the end")
 }
 

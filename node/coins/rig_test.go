@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -317,7 +318,7 @@ func (e *endpoint) truth(from uint32, scripts int) truth {
 			}
 			for k, o := range tx.Outs {
 				if n, ok := mine[string(o.Script)]; ok {
-					c := coins.Coin{Owner: owner(n), Outpoint: psbt.Outpoint{ID: id, Index: uint32(k)}, Script: o.Script, Amount: o.Amount, Height: height, Coinbase: i == 0}
+					c := coins.Coin{Owner: owner(n), Outpoint: psbt.Outpoint{ID: id, Index: uint32(k)}, Script: bitcoin.Script(o.Script), Amount: o.Amount, Height: height, Coinbase: i == 0}
 					if n%2 == 0 {
 						c.Previous = tx.Bare()
 					}
@@ -337,7 +338,9 @@ func (e *endpoint) truth(from uint32, scripts int) truth {
 		}
 	}
 	for _, moves := range all.moves {
-		slices.SortFunc(moves, func(x, y coins.Move) int { return cmp.Or(cmp.Compare(x.Height, y.Height), bytes.Compare(x.ID[:], y.ID[:])) })
+		slices.SortFunc(moves, func(x, y coins.Move) int {
+			return cmp.Or(cmp.Compare(x.Height, y.Height), bytes.Compare(x.ID[:], y.ID[:]))
+		})
 	}
 	return all
 }
@@ -370,7 +373,7 @@ func (d *desk) compare(want truth) error {
 			return errors.New("coins are out of order")
 		}
 		for _, c := range got {
-			if w, ok := want.coins[c.Outpoint]; !ok || fmt.Sprint(w) != fmt.Sprint(c) {
+			if w, ok := want.coins[c.Outpoint]; !ok || !reflect.DeepEqual(w, c) {
 				return fmt.Errorf("coin %s: %v, want %v", c.Outpoint, c, w)
 			}
 			count++
@@ -408,7 +411,7 @@ func (d *desk) compareMoves(vault statement.ID, want []coins.Move) error {
 			break
 		}
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
+	if !reflect.DeepEqual(got, want) {
 		return fmt.Errorf("history of %s: %v\nwant %v", vault.Short(), got, want)
 	}
 	return nil
