@@ -84,42 +84,73 @@ const (
 // ParseTx reads a transaction, with or without witnesses (BIP 144), of at least one input and output. Slices of it point into b.
 func ParseTx(b []byte) (*Tx, error) {
 	r := &reader{rest: b}
+	t, err := r.tx(true)
+	if err == nil {
+		err = r.end()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("transaction %w", err)
+	}
+	return t, nil
+}
+
+// NextTx reads the transaction at the front of b, as it lies in a block: raw is what it takes of b, rest what follows. Witnesses are held to their form and left out of
+// it: its id does not cover them, and items of no bytes would take 24 times the room of their block.
+func NextTx(b []byte) (t *Tx, raw, rest []byte, err error) {
+	r := &reader{rest: b}
+	if t, err = r.tx(false); err != nil {
+		return nil, nil, nil, fmt.Errorf("transaction %w", err)
+	}
+	n := len(b) - len(r.rest)
+	return t, b[:n:n], r.rest, nil
+}
+
+// tx reads one transaction, and its witnesses where they are kept.
+func (r *reader) tx(keep bool) (*Tx, error) {
 	t := &Tx{Version: r.uint32()}
 	witness := len(r.rest) > 1 && r.rest[0] == 0
 	if witness {
 		if r.take(2)[1] != 1 {
-			return nil, errors.New("transaction has no inputs, or a flag that is unknown")
+			return nil, errors.New("has no inputs, or a flag that is unknown")
 		}
 	}
-	for range r.count(leastIn) {
+	n := r.count(leastIn)
+	t.Ins = make([]In, 0, n)
+	for range n {
 		in := In{Outpoint: Outpoint{Index: 0}}
 		copy(in.ID[:], r.take(32))
 		in.Index, in.Script, in.Sequence = r.uint32(), r.bytes(), r.uint32()
 		t.Ins = append(t.Ins, in)
 	}
-	for range r.count(leastOut) {
+	n = r.count(leastOut)
+	t.Outs = make([]Out, 0, n)
+	for range n {
 		t.Outs = append(t.Outs, Out{r.uint64(), r.bytes()})
 	}
-	if witness {
-		empty := true
-		for i := range t.Ins {
-			for range r.count(1) {
-				t.Ins[i].Witness = append(t.Ins[i].Witness, r.bytes())
-				empty = false
-			}
-		}
-		if empty && r.err == nil {
-			return nil, errors.New("transaction says that it has witnesses, and has none")
-		}
+	if witness && !r.witnesses(t, keep) && r.err == nil {
+		return nil, errors.New("says that it has witnesses, and has none")
 	}
 	t.LockTime = r.uint32()
-	switch err := r.end(); {
-	case err != nil:
-		return nil, fmt.Errorf("transaction %w", err)
+	switch {
+	case r.err != nil:
+		return nil, r.err
 	case len(t.Ins) == 0 || len(t.Outs) == 0:
-		return nil, fmt.Errorf("transaction has %d inputs and %d outputs", len(t.Ins), len(t.Outs))
+		return nil, fmt.Errorf("has %d inputs and %d outputs", len(t.Ins), len(t.Outs))
 	}
 	return t, nil
+}
+
+// witnesses reads those of each input, and says whether any has one.
+func (r *reader) witnesses(t *Tx, keep bool) (some bool) {
+	for i := range t.Ins {
+		for range r.count(1) {
+			item := r.bytes()
+			if some = true; keep {
+				t.Ins[i].Witness = append(t.Ins[i].Witness, item)
+			}
+		}
+	}
+	return some
 }
 
 // Bare is the transaction without witnesses: what its id is made of.
