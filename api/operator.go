@@ -274,6 +274,9 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 	for _, chain := range sortedKeys(o.d.Endpoints) {
 		out.Endpoints = append(out.Endpoints, chain+" "+o.d.Endpoints[chain].String())
 	}
+	for _, chain := range sortedKeys(o.d.Coins) {
+		out.Endpoints = append(out.Endpoints, chain+" "+o.d.Coins[chain].String())
+	}
 	if why := o.d.Fence.Fenced(); why != nil {
 		out.Fenced = why.Error()
 	}

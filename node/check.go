@@ -14,6 +14,7 @@ import (
 	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/rpc"
+	"github.com/ostraka/ostraka/node/rpc/coin"
 )
 
 const (
@@ -28,6 +29,7 @@ const (
 // again at its next tick.
 type checker struct {
 	endpoints map[string]*rpc.Panel
+	coins     map[string]*coin.Panel
 
 	mu      sync.Mutex
 	answers map[question]*answer
@@ -53,19 +55,22 @@ func (c *checker) check(ctx context.Context, asked decide.Question) (checked boo
 	}
 	from, f := t.Sender(), t.Facts()
 	q := question{t.Chain(), fmt.Sprint("transaction", asked.Replacing, from, f.Lines())}
-	return c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
+	return c.evm(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
 		return e.Check(ctx, from, f, rpc.Limits{Replacing: asked.Replacing})
 	})
 }
 
 // checkBlock compares the block that a proof speaks of with the chain's.
 func (c *checker) checkBlock(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error) {
+	q := question{chain, fmt.Sprintf("block %d %x", b.Height, b.Hash)}
+	if strings.HasPrefix(chain, "bip122:") {
+		return c.checkCoinBlock(ctx, q, b)
+	}
 	id, err := strconv.ParseUint(strings.TrimPrefix(chain, "eip155:"), 10, 64)
 	if err != nil {
 		return false, "", nil // there is no endpoint of such a chain
 	}
-	q := question{chain, fmt.Sprintf("block %d %x", b.Height, b.Hash)}
-	return c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
+	return c.evm(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
 		return e.CheckBlock(ctx, id, rpc.Block{Height: b.Height, Hash: b.Hash})
 	})
 }
@@ -78,7 +83,7 @@ func (c *checker) usual(ctx context.Context, p payload.Payload) (*big.Int, error
 	}
 	from := t.Sender()
 	q := question{t.Chain(), fmt.Sprint("fee", from, t.Facts().Lines())}
-	checked, _, err := c.answer(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
+	checked, _, err := c.evm(ctx, q, func(ctx context.Context, e *rpc.Panel) error {
 		to, value, data := t.Transaction().Message()
 		fee, err := e.UsualFee(ctx, rpc.Message{From: from, To: to, Value: value, Data: data})
 		c.mu.Lock()
@@ -94,11 +99,16 @@ func (c *checker) usual(ctx context.Context, p payload.Payload) (*big.Int, error
 	return c.fees[q], nil
 }
 
-func (c *checker) answer(ctx context.Context, q question, ask func(context.Context, *rpc.Panel) error) (checked bool, why string, err error) {
-	endpoint := c.endpoints[q.chain]
-	if endpoint == nil {
+// evm puts a question to the endpoints of an EVM chain, if there are any.
+func (c *checker) evm(ctx context.Context, q question, ask func(context.Context, *rpc.Panel) error) (checked bool, why string, err error) {
+	panel := c.endpoints[q.chain]
+	if panel == nil {
 		return false, "", nil
 	}
+	return c.answer(ctx, q, func(ctx context.Context) error { return ask(ctx, panel) })
+}
+
+func (c *checker) answer(ctx context.Context, q question, ask func(context.Context) error) (checked bool, why string, err error) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,7 +121,7 @@ func (c *checker) answer(ctx context.Context, q question, ask func(context.Conte
 	age := now.Sub(a.at)
 	if !a.busy && (a.at.IsZero() || age > checkFresh || a.err != nil && age > checkRetry) {
 		a.busy = true
-		go c.put(context.WithoutCancel(ctx), a, func(ctx context.Context) error { return ask(ctx, endpoint) })
+		go c.put(context.WithoutCancel(ctx), a, ask)
 	}
 	switch {
 	case a.at.IsZero() || a.busy && age > checkFresh && a.err == nil:

@@ -2,16 +2,90 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/big"
+	"slices"
 
+	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
+	"github.com/ostraka/ostraka/chain/effect"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/rpc/coin"
 )
 
-func (c *checker) checkCoins(ctx context.Context, q decide.Question) (checked bool, why string, err error) {
-	return false, "", nil
+// errNoCoins keeps a node without an endpoint from allowing anything on Bitcoin: no digest there names a network, so who did not look might sign away another's coins (spec/chain-bitcoin 7.1).
+var errNoCoins = errors.New("this node has no endpoint of it, and allows nothing that it did not see there: its operator adds one (`rpc` in node.json)")
+
+// checkCoins finds every coin that a transaction of Bitcoin spends, unspent, on the intent's chain.
+func (c *checker) checkCoins(ctx context.Context, asked decide.Question) (checked bool, why string, err error) {
+	p, ok := asked.Payload.(*payload.Bitcoin)
+	if !ok {
+		return false, "", nil
+	}
+	panel := c.coins[p.Chain()]
+	if panel == nil {
+		return true, "", fmt.Errorf("chain %s: %w", p.Chain(), errNoCoins)
+	}
+	q := question{p.Chain(), fmt.Sprint("coins", asked.Replacing, p.ID())}
+	return c.answer(ctx, q, func(ctx context.Context) error {
+		return panel.Check(ctx, spendingOf(p, asked))
+	})
 }
 
+func spendingOf(p *payload.Bitcoin, asked decide.Question) coin.Spending {
+	s := coin.Spending{Network: p.Network(), LockTime: p.LockTime(), Replacing: asked.Replacing}
+	ins := p.Inputs()
+	for i, out := range p.Spent() {
+		s.Coins = append(s.Coins, coin.Coin{Outpoint: ins[i].Outpoint, Amount: out.Amount, Script: out.Script})
+	}
+	s.Own = func(id psbt.ID) bool { return asked.Own != nil && asked.Own(id.String()) }
+	// What moves nothing but a fee pays for its parents.
+	s.Child = !slices.ContainsFunc(p.Effects(), func(e effect.Effect) bool { return e.Operation != effect.Fee })
+	return s
+}
+
+// checkCoinBlock is checkBlock of a chain of Bitcoin.
+func (c *checker) checkCoinBlock(ctx context.Context, q question, b intent.Block) (checked bool, why string, err error) {
+	panel := c.coins[q.chain]
+	n, unknown := bitcoin.NetworkOf(q.chain)
+	if panel == nil || unknown != nil || b.Height > 1<<31 {
+		return false, "", nil
+	}
+	id := b.Hash
+	slices.Reverse(id[:]) // people write the last byte first
+	return c.answer(ctx, q, func(ctx context.Context) error {
+		return panel.CheckBlock(ctx, n, coin.Block{Height: uint32(b.Height), Hash: psbt.ID(id)})
+	})
+}
+
+// usualOfCoins is what a transaction of that size usually pays.
 func (c *checker) usualOfCoins(ctx context.Context, p payload.Payload) (*big.Int, error) {
-	return nil, nil
+	b, ok := p.(*payload.Bitcoin)
+	if !ok {
+		return nil, nil
+	}
+	panel := c.coins[b.Chain()]
+	if panel == nil {
+		return nil, nil
+	}
+	q := question{b.Chain(), fmt.Sprint("fee", b.ID())}
+	checked, _, err := c.answer(ctx, q, func(ctx context.Context) error {
+		rate, err := coin.Usual(ctx, panel)
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.fees[q] = new(big.Int).SetUint64(rate.Fee(b.VSize()))
+		return nil
+	})
+	if !checked || err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fees[q], nil
 }

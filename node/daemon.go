@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
+	"github.com/ostraka/ostraka/node/rpc/coin"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
@@ -41,7 +43,9 @@ type Daemon struct {
 	Dir       string // the data folder
 	Settings  Settings
 	Link      *link.Link
-	Endpoints map[string]*rpc.Panel
+	Endpoints map[string]*rpc.Panel  // of EVM chains, by CAIP-2
+	Coins     map[string]*coin.Panel // of Bitcoin's
+	Purses    *wallet.Purses
 	Started   time.Time
 	Key       crypto.Signer // the identity
 	Slot      string        // of the key file, which opened the folder
@@ -181,7 +185,7 @@ func work(ctx context.Context, dir string, u *unlocked, st store.Store, at *port
 		return err
 	}
 	d := &Daemon{
-		Dir: dir, Memory: u.memory, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.Panel{}, Started: time.Now(), Slot: u.slot, Tenure: t,
+		Dir: dir, Memory: u.memory, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.Panel{}, Coins: map[string]*coin.Panel{}, Started: time.Now(), Slot: u.slot, Tenure: t,
 		log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1),
 	}
 	mode, err := presign.ParseMode(d.Settings.Presign)
@@ -189,7 +193,12 @@ func work(ctx context.Context, dir string, u *unlocked, st store.Store, at *port
 		return err
 	}
 	for chain, urls := range u.settings.RPC {
-		if d.Endpoints[chain], err = rpc.NewPanel(urls, rpc.Options{}); err != nil {
+		if strings.HasPrefix(chain, "bip122:") {
+			d.Coins[chain], err = coin.NewPanel(urls, rpc.Options{})
+		} else {
+			d.Endpoints[chain], err = rpc.NewPanel(urls, rpc.Options{})
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -228,7 +237,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, st store.Store, at *port
 	if err != nil {
 		return err
 	}
-	ask := &checker{endpoints: d.Endpoints, answers: map[question]*answer{}, fees: map[question]*big.Int{}}
+	ask := &checker{endpoints: d.Endpoints, coins: d.Coins, answers: map[question]*answer{}, fees: map[question]*big.Int{}}
 	program, version, err := Binary()
 	if err != nil {
 		d.Link.Close()
@@ -336,6 +345,7 @@ func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 		metrics := serveMetrics(at.metrics, d.metrics())
 		defer metrics.Close()
 	}
+	d.Purses = &wallet.Purses{Journal: d.Journal, Panels: d.Coins, Accounts: d.Accounts, Vaults: d.Keeper.Roots, Desk: d.Desk, Log: d.log}
 	stopAPI := func(context.Context) error { return nil }
 	if o.serve != nil {
 		var err error
@@ -347,6 +357,7 @@ func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 	go func() { linkDone <- d.Link.Run(inner) }()
 	wg.Go(func() { d.pace(inner) })
 	follower := &wallet.Follower{Desk: d.Desk, Endpoints: d.Endpoints, Log: d.log}
+	wg.Go(func() { every(inner, followEvery, func(now time.Time) { d.Purses.Step(inner, now) }) })
 	wg.Go(func() { every(inner, followEvery, func(now time.Time) { follower.Step(inner, now) }) })
 	wg.Go(func() { d.readLog(inner) })
 	wg.Go(func() { d.upkeep(inner, "sweep", sweepEvery, d.Sweep) })

@@ -14,14 +14,17 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
+	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/crypto/secret"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/node/memory"
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
+	"github.com/ostraka/ostraka/node/rpc/coin"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store/bolt"
 )
@@ -98,7 +101,15 @@ func (s Settings) check() error {
 		return errors.New("settings: limits: store_bytes bounds a store in the data folder alone: bound the one elsewhere there")
 	}
 	for chain, urls := range s.RPC {
-		if _, err := rpc.NewPanel(urls, rpc.Options{}); err != nil {
+		var err error
+		if strings.HasPrefix(chain, "bip122:") {
+			if _, err = bitcoin.NetworkOf(chain); err == nil {
+				_, err = coin.NewPanel(urls, rpc.Options{})
+			}
+		} else {
+			_, err = rpc.NewPanel(urls, rpc.Options{})
+		}
+		if err != nil {
 			return fmt.Errorf("settings: rpc %s: %w", chain, err)
 		}
 	}

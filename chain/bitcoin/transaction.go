@@ -189,6 +189,14 @@ func (t *Transaction) Inputs() []Input {
 	return all
 }
 
+// Spent are the outputs that its inputs spend, in their order.
+func (t *Transaction) Spent() (all []psbt.Out) {
+	for _, in := range t.ins {
+		all = append(all, psbt.Out{Amount: in.Amount, Script: bytes.Clone(in.owned.script)})
+	}
+	return all
+}
+
 // Outputs are where they go, payments, change and memo, in order.
 func (t *Transaction) Outputs() []Output {
 	all := slices.Clone(t.outs)

@@ -160,7 +160,7 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 // state compares what is to be signed with the chain, as this node's own endpoint sees it.
 func (d *Desk) state(ctx context.Context, p payload.Payload, replaces bool) (checked bool, why string, err error) {
 	if travels(p) {
-		return d.cfg.Check(ctx, Question{Payload: p, Replacing: replaces, Own: d.made})
+		return d.cfg.Check(ctx, Question{Payload: p, Replacing: replaces, Own: d.Made})
 	}
 	if p, ok := p.(*proof); ok && p.AsOf != nil {
 		if !chain.ReadsBlocks(p.Chain()) {
@@ -190,8 +190,8 @@ type Question struct {
 	Own       func(id string) bool // whether a transaction, as its chain names it, is one that this node knows to be signed by a vault
 }
 
-// made says whether a transaction is one that this node knows a vault's signature of.
-func (d *Desk) made(id string) bool {
+// Made says whether a transaction, as its chain names it, is one that this node knows a vault's signature of.
+func (d *Desk) Made(id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.names[id]

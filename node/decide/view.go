@@ -141,6 +141,7 @@ type Sent struct {
 	Raw     []byte
 	Hash    string
 	State   intent.State
+	Block   string // that holds it, as its chain names it; empty: none
 }
 
 // OnTheWay lists the signed transactions that are to be followed on their chains.
@@ -150,7 +151,8 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		switch s := f.life.State(); s {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
 			if travels(f.payload) && f.raw != nil {
-				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Vault, f.life.Intent().Chain, f.payload, f.raw, f.life.Hash(), s})
+				_, block := f.life.Block()
+				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Vault, f.life.Intent().Chain, f.payload, f.raw, f.life.Hash(), s, block})
 			}
 		}
 		f.mu.Unlock()

@@ -1,0 +1,96 @@
+package wallet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
+	"github.com/ostraka/ostraka/node/decide"
+	"github.com/ostraka/ostraka/node/rpc/coin"
+	"github.com/ostraka/ostraka/node/rpc/endpoint"
+)
+
+// finalBlocks is in how many blocks, its own among them, a transaction of Bitcoin is final here.
+const finalBlocks = 6
+
+// settled says that a block holds a transaction, as far as this node has read.
+func settled(s decide.Sent) bool { return s.State == intent.Confirmed }
+
+// follow moves the signed transactions of a chain on by one look: what blocks hold is in the book, and the rest waits at the endpoints, which are given it again and again.
+func (p *Purses) follow(ctx context.Context, now time.Time, on string, panel *coin.Panel, s *shelf) error {
+	var errs []error
+	for _, sent := range p.Desk.OnTheWay() {
+		b, ok := sent.Payload.(*payload.Bitcoin)
+		if !ok || sent.Chain != on || ctx.Err() != nil {
+			continue
+		}
+		if err := p.followOne(ctx, now, panel, s, sent, b); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Purses) followOne(ctx context.Context, now time.Time, panel *coin.Panel, s *shelf, sent decide.Sent, b *payload.Bitcoin) error {
+	height, in, found, err := s.book.Found(ctx, b.ID())
+	top, _, read := s.book.Height()
+	switch {
+	case err != nil:
+		return err
+	case found && sent.State == intent.Confirmed && sent.Block != in.String(): // thrown out, and in another again
+		return p.Desk.OnChain(ctx, now, sent.ID, intent.WasReorged{})
+	case found && sent.State != intent.Confirmed:
+		return p.Desk.OnChain(ctx, now, sent.ID, intent.WasConfirmed{Height: uint64(height), Block: in.String()})
+	case found && read && top+1 >= height+finalBlocks:
+		return p.Desk.OnChain(ctx, now, sent.ID, intent.BecameFinal{})
+	case found:
+		return nil
+	case sent.State == intent.Confirmed && read:
+		return p.Desk.OnChain(ctx, now, sent.ID, intent.WasReorged{})
+	}
+	if by, at, gone := p.taken(s, b); gone {
+		if top+1 < at+finalBlocks {
+			return nil // its block may be thrown out yet
+		}
+		who := p.Desk.Successor(sent)
+		if who == "" {
+			who = by.String()
+		}
+		p.Log.Warn("transaction replaced", "intent", sent.ID.Short(), "transaction", sent.Hash, "by", who)
+		return p.Desk.OnChain(ctx, now, sent.ID, intent.WasReplaced{By: who})
+	}
+	return p.send(ctx, now, panel, sent, b)
+}
+
+// taken finds a block's transaction, another than this one, that spends one of its coins.
+func (p *Purses) taken(s *shelf, b *payload.Bitcoin) (by psbt.ID, height uint32, gone bool) {
+	for _, in := range b.Inputs() {
+		if by, height, gone = s.book.Spent(in.Outpoint); gone && by != b.ID() {
+			return by, height, true
+		}
+	}
+	return by, 0, false
+}
+
+// send gives a transaction to the endpoints until one of them has it. A refusal is no end: what it builds on may be on its way, and a higher rate may be asked only now.
+func (p *Purses) send(ctx context.Context, now time.Time, panel *coin.Panel, sent decide.Sent, b *payload.Bitcoin) error {
+	if sent.State != intent.Signed {
+		if known, err := panel.Knows(ctx, b.ID()); err != nil || known {
+			if known {
+				err = p.Desk.OnChain(ctx, now, sent.ID, intent.WasSeen{})
+			}
+			return err
+		}
+	}
+	_, err := panel.SendRaw(ctx, sent.Raw)
+	if rejected := (*endpoint.Rejected)(nil); errors.As(err, &rejected) && sent.State == intent.Seen {
+		return p.Desk.OnChain(ctx, now, sent.ID, intent.WasDropped{})
+	}
+	if err != nil || sent.State != intent.Signed {
+		return err
+	}
+	return p.Desk.OnChain(ctx, now, sent.ID, intent.WasBroadcast{})
+}

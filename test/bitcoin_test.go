@@ -1,0 +1,131 @@
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/internal/components/btcd"
+)
+
+const regtest = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328"
+
+// The circle's vault has a key for each kind of Bitcoin's addresses.
+const bothKinds = "suites: [bip340-secp256k1, ecdsa-secp256k1]"
+
+// What three operators' nodes do on a real chain of Bitcoin, told by the commands that people type.
+func TestBitcoinStories(t *testing.T) {
+	chain := btcd.Start(t)
+	dir, err := os.MkdirTemp("", "o")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	c, err := local.Start(ctx, local.Config{
+		Suite:  charter.SuiteBIP340,
+		Binary: binary, Dir: dir, Chain: regtest, RPC: map[string]string{regtest: chain.URL},
+		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2, Threshold: 2,
+		Assets: []charter.Asset{{Name: "btc", Chain: regtest, Decimals: 8, Unit: 5}},
+		Amend:  func(text string) string { return strings.Replace(text, "suites: [bip340-secp256k1]", bothKinds, 1) },
+	})
+	t.Cleanup(c.Stop)
+	for _, step := range []func(context.Context) error{c.Found, c.CreateVault, c.AwaitVault} {
+		if err == nil {
+			err = step(ctx)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &bitcoins{t, c, chain}
+	vars := map[string]string{client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHAIN": regtest, "MINER": btcd.Address}
+	scripts, err := filepath.Glob("testdata/bitcoin/*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, script := range scripts {
+		ok := t.Run(filepath.Base(script), func(t *testing.T) {
+			p := params("", w.commands(), vars)
+			p.Files = []string{script}
+			testscript.Run(t, p)
+		})
+		if !ok {
+			for _, o := range c.Operators {
+				log, _ := os.ReadFile(o.Log)
+				t.Logf("%s:\n%s", o.Name, log[max(0, len(log)-4000):])
+			}
+			t.FailNow()
+		}
+	}
+}
+
+// bitcoins are what the stories of testdata/bitcoin work with.
+type bitcoins struct {
+	t     *testing.T
+	local *local.Circle
+	chain *btcd.Node
+}
+
+func (w *bitcoins) commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"pay":  w.pay,
+		"mine": w.mine,
+		"coin": w.coin,
+		"halt": func(ts *testscript.TestScript, _ bool, args []string) {
+			for _, o := range w.local.Operators {
+				if o.Name == args[0] {
+					w.local.Halt(o)
+				}
+			}
+		},
+	}
+}
+
+// pay ADDRESS SATOSHIS sends coins of the miner's.
+func (w *bitcoins) pay(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := bitcoin.NetworkOf(regtest)
+	ts.Check(err)
+	script, err := n.ParseAddress(args[0])
+	ts.Check(err)
+	amount, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	w.chain.Pay(w.t, script, amount)
+}
+
+// mine N mines blocks.
+func (w *bitcoins) mine(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	w.chain.Mine(w.t, n)
+}
+
+// coin N waits until the account ops/main is shown to hold so many coins, and sets $COIN to the most valuable one.
+func (w *bitcoins) coin(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		ts.Check(ts.Exec("ostraka", "coin", "list", "--json", local.VaultName, "ops/main"))
+		var doc struct {
+			Coins []struct{ Coin string }
+		}
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &doc))
+		if strconv.Itoa(len(doc.Coins)) == args[0] {
+			ts.Setenv("COIN", doc.Coins[0].Coin)
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%d coins are shown, not %s", len(doc.Coins), args[0])
+		}
+	}
+}
