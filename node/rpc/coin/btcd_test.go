@@ -210,14 +210,17 @@ func TestCheckMany(t *testing.T) {
 		all = append(all, btcd.Coin{ID: id, Index: uint32(i), Amount: o.Amount})
 	}
 	wantCheck(t, "400 coins", p.Check(t.Context(), spends(t, payee, all[:400]...)), "", "")
+	wantCheck(t, "400 coins at one endpoint", p.Members()[0].Check(t.Context(), spends(t, payee, all[:400]...)), "", "")
 	for i := range all {
 		all[i].Amount++
 	}
 	err := p.Check(t.Context(), spends(t, btcd.Script(), all[:400]...))
 	wantCheck(t, "400 wrong coins", err, coin.FieldAmount, "of 399 more coins")
 	for _, coins := range [][]btcd.Coin{nil, all} {
-		if err := p.Check(t.Context(), spends(t, payee, coins...)); err == nil || !strings.Contains(err.Error(), "1 to 400") {
-			t.Errorf("%d coins: %v", len(coins), err)
+		for _, err := range []error{p.Check(t.Context(), spends(t, payee, coins...)), p.Members()[0].Check(t.Context(), spends(t, payee, coins...))} {
+			if err == nil || !strings.Contains(err.Error(), "1 to 400") {
+				t.Errorf("%d coins: %v", len(coins), err)
+			}
 		}
 	}
 }
@@ -303,7 +306,7 @@ func TestSend(t *testing.T) {
 	if known, err := p.Knows(ctx, psbt.ID(id)); err != nil || !known {
 		t.Errorf("in the pool: known %t, %v", known, err)
 	}
-	refuses("one that pays too little more", other, otherID, psbt.ID(id).String()+", which waits and spends it")
+	refuses("one that pays too little more", other, otherID, psbt.ID(id).String()+", which spends it")
 	sent("a replacement", better, betterID)
 	refuses("what it replaced", raw, id, psbt.ID(betterID).String())
 	n.Mine(t, 1)

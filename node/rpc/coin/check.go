@@ -228,8 +228,8 @@ func (c *Client) checkPool(ctx context.Context, s Spending, found []*endpoint.Mi
 	for i, id := range by {
 		if id != nil && found[i] == nil {
 			found[i] = &endpoint.Mismatch{
-				Field: FieldCoin, Expected: fmt.Sprintf("%s, and nothing that spends it", all[i]), Found: fmt.Sprintf("transaction %s, which waits and spends it", id),
-				Next: "propose with other coins, or as a replacement of that transaction",
+				Field: FieldCoin, Expected: fmt.Sprintf("%s, and nothing that spends it", all[i]), Found: fmt.Sprintf("transaction %s, which spends it", id),
+				Next: "propose with other coins or, if that transaction waits, as a replacement of it",
 			}
 		}
 	}

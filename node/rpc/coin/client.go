@@ -208,8 +208,8 @@ func (c *Client) output(ctx context.Context, o psbt.Outpoint, pool bool) (*outpu
 	return &output{uint64(*r.Value), *r.Script.Hex, *r.Confirmations, r.Coinbase}, nil
 }
 
-// spenders are the transactions in the pool that spend outputs, one for each output: nil where none does. An endpoint that does not have the method (Core before
-// 24) leaves all nil: it has told by output what the pool spends.
+// spenders are the transactions in the pool that spend outputs, one for each output: nil where none does. An endpoint that has an index of spenders (Core from 31 on) names
+// those in blocks too. One that does not have the method (Core before 24) leaves all nil: it has told by output what the pool spends.
 func (c *Client) spenders(ctx context.Context, all []psbt.Outpoint) ([]*psbt.ID, error) {
 	const method = "gettxspendingprevout"
 	type asked struct {

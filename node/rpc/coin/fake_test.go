@@ -22,7 +22,7 @@ import (
 	"github.com/ostraka/ostraka/node/rpc/coin"
 )
 
-// script answers methods, or methods with their first parameter ("getblockhash 0"), with what stands beside "id", such as
+// script answers methods, or methods with their first parameters ("getblockhash 0"), with what stands beside "id", such as
 // `"result":1,"error":null`. A method that is missing is refused as unknown. Refusals have HTTP status 500, as Core's have.
 type script map[string]string
 
@@ -60,8 +60,8 @@ func serve(t testing.TB, scripts ...script) *coin.Panel {
 				return
 			}
 			answer, ok := s[request.Method]
-			if len(request.Params) > 0 {
-				if a, is := s[fmt.Sprint(request.Method, " ", request.Params[0])]; is {
+			for i := range request.Params {
+				if a, is := s[request.Method+" "+strings.Trim(fmt.Sprint(request.Params[:i+1]), "[]")]; is {
 					answer, ok = a, true
 				}
 			}
@@ -345,7 +345,7 @@ func TestPanelBlock(t *testing.T) {
 func TestSendLooksUp(t *testing.T) {
 	ctx, id := t.Context(), signed.ID()
 	pool := result(fmt.Sprintf(`{"hex":"%x"}`, signed.Bytes()))
-	out := txOut(1, "0.009", payee, false)
+	out := txOut(1, "0.009", payee, false) // of the second output: the first is spent, and the pool spends this one
 	for _, c := range []struct {
 		code  int
 		words string
@@ -354,7 +354,7 @@ func TestSendLooksUp(t *testing.T) {
 		{-26, "TX rejected: already have transaction 00"}, {-27, "TX rejected: transaction already exists in blockchain"}, {-25, "bad-txns-inputs-missingorspent"}, {-1, ""},
 	} {
 		refuses := well().but("sendrawtransaction", refusal(c.code, c.words), "gettxout", result("null"))
-		for name, s := range map[string]script{"pool": refuses.but("getrawtransaction", pool), "block": refuses.but("gettxout "+id.String(), out)} {
+		for name, s := range map[string]script{"pool": refuses.but("getrawtransaction", pool), "block": refuses.but("gettxout "+id.String()+" 1 false", out)} {
 			if got, err := serve(t, s).SendRaw(ctx, signed.Bytes()); err != nil || got != id {
 				t.Errorf("%q, in its %s: %s, %v", c.words, name, got, err)
 			}
@@ -435,7 +435,13 @@ func TestPanelRates(t *testing.T) {
 		"two of three, the other is mute":  {[]script{old("0.00002"), mute, old("0.00003")}, 2000},
 		"one of three, the others are not": {[]script{silent, old("0.00002"), silent}, 0},
 	} {
-		r, err := serve(t, c.of...).Rate(t.Context(), 2)
+		p := serve(t, c.of...)
+		r, err := p.Rate(t.Context(), 2)
+		for _, m := range p.Members() {
+			if r, err := m.Rate(t.Context(), 2); (r == 0) != errors.Is(err, coin.ErrSilent) {
+				t.Errorf("%s: one tells %s, %v", name, r, err)
+			}
+		}
 		if r != c.want || (c.want == 0) != errors.Is(err, coin.ErrSilent) || c.want > 0 && err != nil {
 			t.Errorf("%s: %s, %v, want %s", name, r, err, c.want)
 		}
