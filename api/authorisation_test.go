@@ -402,6 +402,7 @@ var reads = map[string]struct {
 	"Accounts":   {ofVault, hasVault},
 	"NewAddress": {ofAccount, func(_ vaultCase, answer string) bool { return strings.Contains(answer, `"path":`) }},
 	"Addresses":  {ofAccount, func(v vaultCase, answer string) bool { return strings.Contains(answer, v.sender.Address) }},
+	"Coins":      {ofCoins, func(_ vaultCase, answer string) bool { return strings.Contains(answer, `"rate":`) }},
 	"Intents":    {noBody, hasVault},
 	"Intent":     {func(_ *matrix, v vaultCase) any { return map[string]string{"id": b64(v.intent[:])} }, hasVault},
 	"Quote":      {body: func(*matrix, vaultCase) any { return map[string]string{"chain": "eip155:1"} }},
@@ -417,6 +418,9 @@ func noBody(*matrix, vaultCase) any      { return "{}" }
 func ofVault(_ *matrix, v vaultCase) any { return map[string]string{"vault": b64(v.id[:])} }
 func ofAccount(_ *matrix, v vaultCase) any {
 	return map[string]string{"vault": b64(v.id[:]), "department": "ops", "account": "main", "suite": charter.SuiteECDSA}
+}
+func ofCoins(_ *matrix, v vaultCase) any {
+	return map[string]string{"vault": b64(v.id[:]), "department": "ops", "account": "main", "chain": "bip122:000000000019d6689c085ae165831e93"}
 }
 func hasVault(v vaultCase, answer string) bool { return strings.Contains(answer, b64(v.id[:])) }
 

@@ -117,10 +117,10 @@ func TestProofsDenied(t *testing.T) {
 		"words of a transfer": {func(it *intent.Intent) {
 			it.Facts = []intent.Fact{{Name: "operation", Value: "native-transfer"}}
 		}, intent.RuleShown, "decoded is operation \"proof\""},
-		// A transaction on a chain that this release makes none for: it does not pass for a proof either.
+		// A proof's words as a transaction are none.
 		"a transaction": {func(it *intent.Intent) {
 			it.Purpose, it.Claim, it.Transaction = intent.PurposeTransaction, intent.Claim{}, []byte("ostraka/1 proof\n")
-		}, intent.RuleDecoded, "are not signed by this release"},
+		}, intent.RuleDecoded, "decode Bitcoin transaction: packet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := base.copy(t, name)

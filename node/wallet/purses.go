@@ -319,6 +319,9 @@ var ErrNoPurse = errors.New("this node has no endpoint of that chain, or has rea
 
 // Purse is what an account holds. What transactions on the way spend is left out, and what comes back of them is there.
 func (p *Purses) Purse(ctx context.Context, on string, a charter.Account) (out Purse, err error) {
+	if p == nil || p.Panels[on] == nil {
+		return out, fmt.Errorf("chain %s: %w", on, ErrNoPurse)
+	}
 	panel := p.Panels[on]
 	p.mu.Lock()
 	s := p.books[on]
@@ -326,7 +329,7 @@ func (p *Purses) Purse(ctx context.Context, on string, a charter.Account) (out P
 		out.Behind, err = s.behind, s.err
 	}
 	p.mu.Unlock()
-	if panel == nil || s == nil {
+	if s == nil {
 		return out, fmt.Errorf("chain %s: %w", on, ErrNoPurse)
 	}
 	height, id, begun := s.book.Height()
