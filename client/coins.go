@@ -179,6 +179,7 @@ type Payment struct {
 	Gather   int             // instead of payments, the account's least valuable coins become one, so many at most; 0: no
 	Fixed    bool            // no higher fee may replace it
 	As       string          // as in Sender
+	Replaces statement.ID    // likewise
 	Memo     string          // for the approvers
 	Life     time.Duration   // zero: the vault's
 }
@@ -274,7 +275,7 @@ func (c *Circle) PreparePacket(p Payment, raw []byte) (statement.Statement, erro
 		return statement.Statement{}, &RefusedError{fmt.Sprintf("no node would sign it: %v", err)}
 	}
 	first := tx.Inputs()[0]
-	s := Sender{Vault: p.Vault, Account: p.Account, Chain: p.Chain, Index: first.Path[2], As: p.As}
+	s := Sender{Vault: p.Vault, Account: p.Account, Chain: p.Chain, Index: first.Path[2], As: p.As, Replaces: p.Replaces}
 	i := slices.IndexFunc(p.Vault.Roots, func(r Root) bool { return r.Suite == first.Suite })
 	if i < 0 {
 		return statement.Statement{}, fmt.Errorf("vault %s has no key of suite %s", p.Vault.Name, first.Suite)
@@ -311,19 +312,6 @@ func (c *Case) Packet() ([]byte, error) {
 		return nil, err
 	}
 	return p.Export(sigs)
-}
-
-// Bump makes the statement of an intent that replaces one which waits on the chain, for a higher fee (BIP 125).
-func (c *Circle) Bump(p Payment, old *Case) (statement.Statement, error) {
-	b, ok := old.Payload.(*payload.Bitcoin)
-	if !ok {
-		return statement.Statement{}, &RefusedError{fmt.Sprintf("intent %s is no transaction of Bitcoin", old.ID().Short())}
-	}
-	raw, err := b.Replacement(p.Rate, 0)
-	if err != nil {
-		return statement.Statement{}, &RefusedError{err.Error()}
-	}
-	return c.PreparePacket(p, raw)
 }
 
 // Paid are the payments of a transaction of Bitcoin and their sum in satoshis, for those who list it.

@@ -257,6 +257,8 @@ type Sender struct {
 	Index   uint32
 	Chain   string // CAIP-2, one of the vault's
 	As      string // in whose name: an operator's, by its officer, while a plan of SOS is the rule (spec/sos 5.8); empty: the initiator whose key it is
+
+	Replaces statement.ID // the intent whose transaction waits on its chain, and is to be replaced; zero: none
 }
 
 // Path is where the sender's key stands below the vault's root.
@@ -311,7 +313,7 @@ func (c *Circle) begin(s Sender, memo string, life time.Duration) (intent.Intent
 	now := Now()
 	return intent.Intent{
 		Charter: v.Under, Vault: v.ID, Key: s.Root.Record.KeyID, Epoch: s.Root.Record.Hash(), Path: [3]uint32(s.Path()), Address: address,
-		Chain: s.Chain, Memo: memo, Initiator: person, Created: now, Expires: now.Add(life),
+		Chain: s.Chain, Memo: memo, Replaces: s.Replaces, Initiator: person, Created: now, Expires: now.Add(life),
 	}, nil
 }
 

@@ -86,7 +86,7 @@ func Underway(all []*Case, address, chain string, like func(evm.Facts) bool) *Ca
 
 // Pending says that a transaction was signed, and stands in no block yet.
 func (c *Case) Pending() bool {
-	return c.Signed != nil && c.Tx != nil && slices.Contains([]string{"signed", "broadcast", "seen", "dropped", "reorged"}, c.State())
+	return c.Signed != nil && c.Payload != nil && c.Payload.Travels() && slices.Contains([]string{"signed", "broadcast", "seen", "dropped", "reorged"}, c.State())
 }
 
 // Bump makes a transfer that replaces one which waits on its chain (spec/node 7.7): the same for what the chain wants by now, and a tenth more at least. What the sender does not hold

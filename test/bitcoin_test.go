@@ -84,6 +84,14 @@ func (w *bitcoins) commands() map[string]func(*testscript.TestScript, bool, []st
 		"pay":  w.pay,
 		"mine": w.mine,
 		"coin": w.coin,
+		// unmine N throws out so many of the newest blocks, and sets $THROWN to the lowest of them.
+		"unmine": func(ts *testscript.TestScript, _ bool, args []string) {
+			n, err := strconv.Atoi(args[0])
+			ts.Check(err)
+			hash := w.chain.Hash(w.t, w.chain.Height(w.t)-n+1)
+			w.chain.Invalidate(w.t, hash)
+			ts.Setenv("THROWN", hash)
+		},
 		"halt": func(ts *testscript.TestScript, _ bool, args []string) {
 			for _, o := range w.local.Operators {
 				if o.Name == args[0] {
@@ -115,11 +123,12 @@ func (w *bitcoins) mine(ts *testscript.TestScript, _ bool, args []string) {
 // coin N waits until the account ops/main is shown to hold so many coins, and sets $COIN to the most valuable one.
 func (w *bitcoins) coin(ts *testscript.TestScript, _ bool, args []string) {
 	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
-		ts.Check(ts.Exec("ostraka", "coin", "list", "--json", local.VaultName, "ops/main"))
 		var doc struct {
 			Coins []struct{ Coin string }
 		}
-		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &doc))
+		if err := ts.Exec("ostraka", "coin", "list", "--json", local.VaultName, "ops/main"); err == nil { // else the nodes have read no block yet
+			ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &doc))
+		}
 		if strconv.Itoa(len(doc.Coins)) == args[0] {
 			ts.Setenv("COIN", doc.Coins[0].Coin)
 			return

@@ -134,3 +134,53 @@ func (t *Transaction) witnessWeight() (n int) {
 	}
 	return n
 }
+
+// Cancels says why a transaction does not keep another that waits off the chain, and do nothing else: the same coins go to the vault's own account, for a higher fee and rate.
+func (t *Transaction) Cancels(old *Transaction, evicted uint64) error {
+	no := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrNoReplacement, fmt.Sprintf(format, args...))
+	}
+	same := func(a, b Input) bool { return a.Outpoint == b.Outpoint }
+	switch {
+	case t.vault.Network != old.vault.Network:
+		return no("it is of %s, and that one of %s", t.vault.Network.Name, old.vault.Network.Name)
+	case !old.Replaceable():
+		return no("that one does not say that it may be replaced")
+	case !slices.EqualFunc(t.ins, old.ins, same):
+		return no("it spends other coins")
+	case slices.ContainsFunc(t.outs, func(o Output) bool { return o.Change == nil || o.Moves }):
+		return no("it is more than change")
+	case t.fee < old.Bumped(t.vsize, evicted):
+		return no("fee of %d sat, and %d are the least that replaces %d with %s", t.fee, old.Bumped(t.vsize, evicted), old.fee, RateOf(old.fee, old.vsize))
+	}
+	return nil
+}
+
+// Cancellation makes the unsigned form of what takes a transaction's place and only brings its coins back, to a spot of their account, at a rate, or at the least fee that replaces it.
+func (t *Transaction) Cancellation(to Spot, rate Rate, evicted uint64) (unsigned []byte, err error) {
+	sum := uint64(0)
+	for _, in := range t.ins {
+		sum += in.Amount
+	}
+	script, err := t.vault.Script(to)
+	if err != nil {
+		return nil, err
+	}
+	size := psbt.VSize(BaseWeight(len(t.ins), script) + len(t.ins)*4*41 + t.witnessWeight())
+	fee := max(rate.Fee(size), t.Bumped(size, evicted))
+	if _, _, dust, err := script.split(); err != nil || sum < fee+dust {
+		return nil, fmt.Errorf("cancel: the coins hold %d sat, the fee is %d, and the least that can come back %d: %w", sum, fee, dust, err)
+	}
+	d := Draft{LockTime: t.tx.LockTime, Ins: t.Inputs(), Outs: []Output{{Amount: sum - fee, Change: &to}}}
+	if unsigned, err = Build(t.vault, d); err != nil {
+		return nil, fmt.Errorf("cancel: %w", err)
+	}
+	next, err := Decode(unsigned, t.vault)
+	if err == nil {
+		err = next.Cancels(t, evicted)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cancel: %w", err)
+	}
+	return unsigned, nil
+}

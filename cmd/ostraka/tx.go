@@ -18,7 +18,7 @@ import (
 
 func (a *app) txCommand() *cobra.Command {
 	c := &cobra.Command{Use: "tx", Short: "Transactions: propose, approve, follow"}
-	c.AddCommand(a.proposeCommand(), a.callCommand(), a.messageCommand(), a.voteCommand(signet.Approve), a.voteCommand(signet.Reject), a.cancelCommand(),
+	c.AddCommand(a.proposeCommand(), a.callCommand(), a.messageCommand(), a.voteCommand(signet.Approve), a.voteCommand(signet.Reject), a.cancelCommand(), a.bumpCommand(), a.voidCommand(),
 		a.txListCommand(), a.txShowCommand(), a.txExplainCommand(), a.txExportCommand(), a.txImportCommand())
 	return c
 }
@@ -36,6 +36,7 @@ type txDocument struct {
 	Chain     string             `json:"chain"`
 	Initiator string             `json:"initiator"`
 	Memo      string             `json:"memo"`
+	Replaces  string             `json:"replaces,omitempty"` // id of the intent whose transaction it is to take the place of
 	Created   string             `json:"created"`
 	Expires   string             `json:"expires"`
 	Facts     []factDocument     `json:"facts"`
@@ -122,6 +123,9 @@ func txOf(c *client.Case, failed []client.Failure) txDocument {
 		Approvals: approvalsDocument{c.Vault.Quorum, list(t.Approved), list(t.Rejected), t.Need, list(t.Awaited)},
 		Awaited:   list(c.Awaited()), Proof: proofOf(c), Signed: signedOf(c), Failed: failuresOf(failed), Statement: c.Statement.Text(),
 	}
+	if !it.Replaces.IsZero() {
+		d.Replaces = it.Replaces.String()
+	}
 	for _, name := range c.Vault.Committee {
 		one := decisionDocument{Operator: name, Facts: []factDocument{}}
 		if x, ok := c.Decision(name); ok {
@@ -159,6 +163,9 @@ func printFacts(w io.Writer, c *client.Case) {
 	row("expires", "%s", statement.FormatTime(it.Expires))
 	if it.Memo != "" {
 		row("memo", "%s", it.Memo)
+	}
+	if !it.Replaces.IsZero() {
+		row("replaces", "intent %s, which waits on its chain", it.Replaces.Short())
 	}
 	row("from", "%s (%s)", it.Address, statement.FormatPath(it.Path[:]...))
 	row("chain", "%s", it.Chain)

@@ -22,6 +22,11 @@ func readBitcoin(it intent.Intent, suite string, c Context) (Payload, error) {
 	if err != nil {
 		return nil, err
 	}
+	return DecodeBitcoin(it, suite, v)
+}
+
+// DecodeBitcoin is Read of a transaction of Bitcoin, for a vault that is given.
+func DecodeBitcoin(it intent.Intent, suite string, v bitcoin.Vault) (*Bitcoin, error) {
 	tx, err := bitcoin.Decode(it.Transaction, v)
 	if err != nil {
 		return nil, err
@@ -39,11 +44,16 @@ func readBitcoin(it intent.Intent, suite string, c Context) (Payload, error) {
 }
 
 // BitcoinVault is whose transactions are read and built on a chain: with the vault's keys, and the highest fee that the charter lets it pay.
-func BitcoinVault(chain string, c Context) (v bitcoin.Vault, err error) {
+func BitcoinVault(chain string, c Context) (bitcoin.Vault, error) {
+	return VaultOf(chain, c.Root, c.Book.MaxRate(chain))
+}
+
+// VaultOf is BitcoinVault with the highest fee given by the caller: who only reads what others ruled on takes any.
+func VaultOf(chain string, root func(suite string) (Root, error), most bitcoin.Rate) (v bitcoin.Vault, err error) {
 	if v.Network, err = bitcoin.NetworkOf(chain); err != nil {
 		return v, err
 	}
-	v.Key, v.MaxRate = newRing(c.Root).key, c.Book.MaxRate(chain)
+	v.Key, v.MaxRate = newRing(root).key, most
 	return v, nil
 }
 

@@ -24,6 +24,7 @@ type EVMTransaction interface {
 	Facts() evm.Facts
 	Transfer() (evm.Facts, bool)
 	Transaction() *evm.Transaction
+	Decoded() *evm.Payload
 }
 
 // OnEVM is a payload as a transaction on an EVM chain; false of all else.
@@ -71,6 +72,9 @@ func (p *EVM) Facts() evm.Facts {
 	}
 	return p.Transaction().Facts()
 }
+
+// Decoded is the payload as its room has it.
+func (p *EVM) Decoded() *evm.Payload { return p.Payload }
 
 // Transfer are a transaction's facts, where it is a plain transfer or a call that a plan names.
 func (p *EVM) Transfer() (evm.Facts, bool) { return p.Payload.Facts() }

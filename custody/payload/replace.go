@@ -24,4 +24,29 @@ func Replaces(next, old Payload) error {
 	return a.Replaces(b.Transaction, 0)
 }
 
-var errOther = errors.New("it does not replace the other: they are not of one account and chain")
+// Takes says why a transaction does not take the place of another that waits on its chain: as one that does the same for more, or as one that does nothing, and so keeps the other off
+// the chain.
+func Takes(next, old Payload) error {
+	if a, ok := OnEVM(next); ok {
+		b, ok := OnEVM(old)
+		if !ok {
+			return errOther
+		}
+		return either(a.Decoded().Replaces(b.Decoded()), a.Decoded().Cancels(b.Decoded()))
+	}
+	a, ok := next.(*Bitcoin)
+	b, same := old.(*Bitcoin)
+	if !ok || !same {
+		return errOther
+	}
+	return either(a.Replaces(b.Transaction, 0), a.Cancels(b.Transaction, 0))
+}
+
+func either(a, b error) error {
+	if a == nil || b == nil {
+		return nil
+	}
+	return errors.Join(a, b)
+}
+
+var errOther = errors.New("it does not take the place of the other: they are not of one account and chain")

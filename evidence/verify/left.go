@@ -36,7 +36,7 @@ func (v *verifier) outflows(x *vault, said []rescue.Said) (out []rescue.Outflow)
 			}
 		}
 		if q.doc != nil {
-			v.reads(q.intent, &o)
+			v.reads(q.vault, q.intent, &o)
 			v.rules(q, &o, said)
 		}
 		out = append(out, o)
@@ -67,8 +67,11 @@ func (v *verifier) rules(q *request, o *rescue.Outflow, said []rescue.Said) {
 }
 
 // reads says what a transaction moves.
-func (v *verifier) reads(it intent.Intent, o *rescue.Outflow) {
-	o.Chain = it.Chain
+func (v *verifier) reads(x *vault, it intent.Intent, o *rescue.Outflow) {
+	if o.Chain = it.Chain; onBitcoin(it) {
+		v.readsBitcoin(x, it, o)
+		return
+	}
 	if it.Purpose != intent.PurposeTransaction {
 		o.Other = "its purpose is " + it.Purpose
 		return

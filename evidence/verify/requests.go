@@ -529,11 +529,13 @@ func (v *verifier) checkSigned(q *request, out *Request) error {
 		for _, shown := range v.named[id] {
 			v.signatures++
 			var e error
-			switch q.intent.Purpose {
-			case intent.PurposeProof:
+			switch {
+			case q.intent.Purpose == intent.PurposeProof:
 				e = q.checkProof(id, shown.raw, child)
-			case intent.PurposeMessage:
+			case q.intent.Purpose == intent.PurposeMessage:
 				e = q.checkMessage(id, shown.raw)
+			case onBitcoin(q.intent):
+				e = q.checkBitcoin(id, shown.raw)
 			default:
 				e = q.checkTransaction(id, shown.raw)
 			}
@@ -613,6 +615,10 @@ func words(it intent.Intent) string {
 		switch f.Name {
 		case "operation", "asset", "amount", "destination", "address", "entity", "text":
 			parts = append(parts, f.Value)
+		default:
+			if strings.HasPrefix(f.Name, "output") && !strings.Contains(f.Value, " change to ") { // of Bitcoin
+				parts = append(parts, f.Value)
+			}
 		}
 		if len(parts) == 4 {
 			break

@@ -54,18 +54,25 @@ func (v *verifier) swept(q *request, terms charter.Vault) (ruled bool, err error
 			return true, fmt.Errorf("it was allowed by the plan of request %s, which is none of the vault's", id.Short())
 		}
 	}
+	if onBitcoin(q.intent) {
+		return true, q.sweptBitcoin(terms)
+	}
 	tx, err := evm.DecodeCall(q.intent.Transaction, policy.Named(terms))
 	if err != nil {
 		return true, fmt.Errorf("it was allowed by a plan, which does not name it: %w", err)
 	}
 	f := tx.Facts()
-	rescue := slices.ContainsFunc(terms.SOS.Destinations, func(x charter.Destination) bool {
-		return x.Chain == q.intent.Chain && policy.SameAddress(x.Chain, x.Address, f.Destination.String())
-	})
-	if !rescue && f.Operation != evm.ContractCall {
+	if !rescued(terms, q.intent.Chain, f.Destination.String()) && f.Operation != evm.ContractCall {
 		return true, fmt.Errorf("it was allowed by a plan, and goes to %s, which is none of the plan's rescue addresses", f.Destination)
 	}
 	return true, nil
+}
+
+// rescued says whether an address is one of the rescue addresses of a vault's plan.
+func rescued(terms charter.Vault, chain, address string) bool {
+	return slices.ContainsFunc(terms.SOS.Destinations, func(x charter.Destination) bool {
+		return x.Chain == chain && policy.SameAddress(chain, x.Address, address)
+	})
 }
 
 // requestIn is the request that a decision's reason names; zero: none.

@@ -27,6 +27,7 @@ type claim struct {
 	state     intent.State
 	spends    []string        // what it uses and its chain gives once; nil: nothing, or it is not decoded
 	does      payload.Payload // of a transaction
+	replaces  statement.ID    // the intent that it is to take the place of, as its initiator says and approvers read; zero: none
 	signed    bool
 	ours      bool // this node allows it, or is about to
 	allows    int  // operators known to allow it
@@ -80,7 +81,7 @@ func (f *file) claim(operator string) claim {
 	it := l.Intent()
 	c := claim{
 		id: f.stmt.ID(), vault: it.Vault, initiator: it.Initiator, created: it.Created, state: l.State(),
-		signed: l.Hash() != "", ours: l.Verdict(operator) == intent.Allow, approved: f.approved,
+		replaces: it.Replaces, signed: l.Hash() != "", ours: l.Verdict(operator) == intent.Allow, approved: f.approved,
 	}
 	if f.met || l.Suffices() { // one operator's word alone keeps no nonce
 		c.allows = l.Count(intent.Allow)
@@ -181,7 +182,7 @@ func (d *Desk) rivals(c claim) map[statement.ID]bool {
 // none. With reserve this node's ALLOW is taken note of under the same lock, so that two
 // intents that are ruled on at the same moment are not both allowed.
 //
-// Where it may replace (spec/node 7.7), one that is signed and waits on the chain keeps it from no other that does the same for more: replaces is one of those.
+// One that is signed and waits on the chain keeps it from no other that may take its place (spec/node 7.7): replaces says that there is one. Where a plan rules, may is true.
 func (d *Desk) rival(f *file, may, reserve bool) (by claim, replaces, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -193,7 +194,7 @@ func (d *Desk) rival(f *file, may, reserve bool) (by claim, replaces, ok bool) {
 		c := d.claims[id]
 		switch {
 		case id == own.id || !c.before(own):
-		case may && c.gives(own):
+		case c.gives(own, may):
 			replaces = true
 		case !ok || c.before(by):
 			by, ok = c, true
@@ -206,10 +207,14 @@ func (d *Desk) rival(f *file, may, reserve bool) (by claim, replaces, ok bool) {
 	return by, replaces, ok
 }
 
-// gives says that a signed transaction waits on its chain, and another does the same for more: whichever of the two the chain takes, it is what was asked for.
-func (c claim) gives(to claim) bool {
+// gives says that a signed transaction waits on its chain, and gives its place to another: where a plan rules, to one that does the same for more; else to one whose initiator said so,
+// that does the same for more or nothing at all. Whichever of the two the chain takes, both were asked for.
+func (c claim) gives(to claim, plan bool) bool {
 	waits := c.state == intent.Signed || c.state == intent.Broadcast || c.state == intent.Seen || c.state == intent.Dropped || c.state == intent.Reorged
-	return c.signed && waits && !to.signed && c.does != nil && to.does != nil && payload.Replaces(to.does, c.does) == nil
+	if !c.signed || !waits || to.signed || c.does == nil || to.does == nil {
+		return false
+	}
+	return plan && payload.Replaces(to.does, c.does) == nil || !to.replaces.IsZero() && payload.Takes(to.does, c.does) == nil
 }
 
 // replaces says whether this node allowed an intent by the plan of an emergency: then it may replace.
@@ -234,7 +239,10 @@ func (d *Desk) Successor(x Sent) string {
 
 // taken says in words that another intent has the nonce, and what to do.
 func (c claim) taken() string {
-	where := strings.Join(c.spends, ", ")
+	where := strings.Join(c.spends[:min(1, len(c.spends))], "")
+	if n := len(c.spends) - 1; n > 0 {
+		where = fmt.Sprintf("%s, or one of %d more coins,", where, n)
+	}
 	anew := "propose this one anew"
 	if t, ok := payload.OnEVM(c.does); ok {
 		where, anew = fmt.Sprintf("nonce %d of %s", t.Facts().Nonce, t.Sender()), "propose this one anew without --nonce"
