@@ -156,7 +156,26 @@ func TestRescan(t *testing.T) {
 	d.restart()
 	d.settle()
 	d.check(1, "after") // the spent coin of script 0 was erased long ago: its part of the history stays
+	// What spent it is read again without what it spent.
+	if err := d.Rescan(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	d.settle()
+	d.check(1, "read again from the block that spends")
+	// One that is lower than the one under way follows it.
+	for _, from := range []uint32{e.top() - 7, e.top() - 3, 5, 9, 2} {
+		if err := d.Rescan(ctx, from); err != nil {
+			t.Fatal(err)
+		}
+	}
 	asked := e.asked
+	d.restart()
+	d.settle()
+	d.check(1, "two after one another")
+	if n := e.asked - asked; n != 8+int(e.top())-1 {
+		t.Errorf("they read %d blocks", n)
+	}
+	asked = e.asked
 	if err := d.Rescan(ctx, e.top()-5); err != nil {
 		t.Fatal(err)
 	}

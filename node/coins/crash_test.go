@@ -115,6 +115,19 @@ func TestCrashAtEveryWrite(t *testing.T) {
 			return trial{d, 0, once(d), d.settle}
 		})
 	})
+	t.Run("blocks that are others by then", func(t *testing.T) {
+		crashes(t, 8, func() trial {
+			e := newEndpoint()
+			large(e)
+			d := begin(t, e, 5, 0)
+			return trial{d, 0, once(d), func() {
+				e.back(0)
+				e.grow(pay(71, out(1, 5)))
+				e.grow(pay(72, out(0, 6)))
+				d.settle()
+			}}
+		})
+	})
 	t.Run("reorganisation", func(t *testing.T) {
 		crashes(t, 8, func() trial {
 			e := newEndpoint()
