@@ -175,6 +175,70 @@ func TestLiesOfARescan(t *testing.T) {
 	}
 }
 
+// A chain that a rescan is shown, in which a known transaction stands elsewhere, changes nothing of what is known of it.
+func TestRescanKeepsWhereTransactionsStand(t *testing.T) {
+	e, other := newEndpoint(), newEndpoint()
+	paid := pay(1, out(1, 5))
+	for i := range uint32(400) {
+		switch i {
+		case 9:
+			e.grow(paid)
+		case 10:
+			e.grow(spend([]psbt.Out{{Amount: 1, Script: anyone}}, psbt.Outpoint{ID: paid.ID()}))
+		default:
+			e.grow(pay(1000+i, out(1, 5)))
+		}
+		if i == 7 {
+			other.grow(paid)
+		} else {
+			other.grow()
+		}
+	}
+	d := begin(t, e, 2, 0)
+	d.settle() // the coin's row is erased
+	if err := d.Rescan(ctx, 5); err != nil {
+		t.Fatal(err)
+	}
+	e.at = func(h uint32) (psbt.ID, error) { return other.best[h].id, nil }
+	e.block = func(id psbt.ID) ([]byte, error) {
+		for _, m := range other.best {
+			if m.id == id {
+				return m.raw, nil
+			}
+		}
+		return e.best[e.top()].raw, nil
+	}
+	e.tip = func() (uint32, psbt.ID, error) { return e.top(), e.best[e.top()].id, nil }
+	if _, err := d.Step(ctx); err == nil || !strings.Contains(err.Error(), "stands in block") {
+		t.Errorf("a transaction at two heights: %v", err)
+	}
+	if height, in, ok, err := d.Found(ctx, paid.ID()); err != nil || !ok || height != 10 || in != e.best[10].id {
+		t.Errorf("found at %d, %v, %v", height, ok, err)
+	}
+}
+
+// Where a network's target stays, a block with another one is refused, though its work meets it.
+func TestTargetStays(t *testing.T) {
+	e := newEndpoint()
+	e.grow()
+	d := begin(t, e, 2, 0)
+	d.Steady()
+	d.settle()
+	easier := e.grow()
+	easier.Bits, easier.Nonce = 0x207ffffe, 0
+	for easier.id = easier.ID(); easier.id[31] > 0x7e; easier.id = easier.ID() {
+		easier.Nonce++
+	}
+	copy(easier.raw, easier.Bytes())
+	if _, err := d.Step(ctx); err == nil || !strings.Contains(err.Error(), "moves with each 2016th block alone") {
+		t.Errorf("another target: %v", err)
+	}
+	e.back(1)
+	e.grow()
+	d.settle()
+	d.check(0, "the target that stays")
+}
+
 // Work of a test network is no work on the main one.
 func TestEasyBlocksAreRefused(t *testing.T) {
 	e := newEndpoint()
