@@ -29,6 +29,8 @@ type change struct {
 	listed   []listed // of moves, as the block has them
 	txs      []psbt.ID
 	previous []store.Entry
+	asked    *psbt.Tx // the last that was to be kept, and whether it was
+	kept     bool
 }
 
 type listed struct {
@@ -153,18 +155,17 @@ func (b *Book) receive(ctx context.Context, ch *change, owner Owner, tx block.Tr
 	return nil
 }
 
-// keep keeps a transaction for who spends its outputs, once, unless it is too long.
+// keep keeps a transaction for who spends its outputs, unless it is too long. It is put together once, however many of its outputs are ours.
 func (ch *change) keep(b *Book, tx block.Transaction) bool {
-	key := b.key(kindPrevious, store.ID(tx.TxID[:]))
-	if n := len(ch.previous); n > 0 && ch.previous[n-1].Key == key {
-		return true
+	if ch.asked == tx.Tx {
+		return ch.kept
 	}
 	bare := tx.Bare()
-	if len(bare) > MaxPrevious {
-		return false
+	ch.asked, ch.kept = tx.Tx, len(bare) <= MaxPrevious
+	if ch.kept {
+		ch.previous = append(ch.previous, store.Entry{Key: b.key(kindPrevious, store.ID(tx.TxID[:])), Value: bare})
 	}
-	ch.previous = append(ch.previous, store.Entry{Key: key, Value: bare})
-	return true
+	return ch.kept
 }
 
 // entries are a change's rows: moves first, since what a crash leaves of the others is found by them.

@@ -157,6 +157,9 @@ func TestRescan(t *testing.T) {
 	if err != nil || len(history) != 3 || history[0].Received != 1000 || history[1].Spent != 1000 {
 		t.Errorf("in the midst of a rescan: %+v, %v", history, err)
 	}
+	if _, _, ok, err := d.Found(ctx, first.ID()); !ok || err != nil {
+		t.Errorf("in the midst of a rescan what was known is not found, %v", err)
+	}
 	e.grow(pay(3, out(3, 5)))
 	if behind, err := d.Step(ctx); err != nil || behind != 0 {
 		t.Errorf("new blocks wait for the rescan: %d behind, %v", behind, err)
@@ -377,45 +380,55 @@ func TestManyCoins(t *testing.T) {
 func TestVeryLargeBlock(t *testing.T) {
 	e := newEndpoint()
 	var txs []*psbt.Tx
-	for i, n := range []int{5000, 2400, 2400, 2400, 2400, 2400, 2400, 2400, 2400} {
-		tx := pay(uint32(i))
-		for k := range n {
-			tx.Outs = append(tx.Outs, out(k%2, uint64(k)))
+	for i := range uint32(9) {
+		tx := pay(i)
+		for k := range 3400 {
+			tx.Outs = append(tx.Outs, out(0, uint64(k)))
 		}
 		txs = append(txs, tx)
 	}
-	e.grow(txs...)
+	e.grow(txs...) // moves alone are more than a batch takes
+	long := pay(9)
+	for k := range 5000 {
+		long.Outs = append(long.Outs, out(k%2, uint64(k)))
+	}
+	e.grow(long)
+	id := long.ID()
 	all := spend([]psbt.Out{{Amount: 1, Script: anyone}})
 	for k := range 5000 {
-		all.Ins = append(all.Ins, psbt.In{Outpoint: psbt.Outpoint{ID: txs[0].ID(), Index: uint32(k)}})
+		all.Ins = append(all.Ins, psbt.In{Outpoint: psbt.Outpoint{ID: id, Index: uint32(k)}})
 	}
 	e.grow(all)
 	d := begin(t, e, 1, 0)
 	d.settle()
 	d.restart()
 	got, left := d.Coins(vaultOf(0))
-	if len(got) != 8*1200 || left.Count > 0 {
+	if len(got) != 9*3400 || left.Count > 0 {
 		t.Fatalf("%d coins", len(got))
 	}
 	d.scripts = 2
 	if err := d.Watch(script(1), coins.Owner{Vault: vaultOf(0), Spot: owner(1).Spot}); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Rescan(ctx, 0); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		if err := d.Rescan(ctx, 0); err != nil {
+			t.Fatal(err)
+		}
+		d.settle()
+		d.scripts = 1
+		d.restart() // so that the second finds less, and what the first found stays
 	}
-	d.settle()
-	if got, _ = d.Coins(vaultOf(0)); len(got) != 8*2400 {
+	if got, _ = d.Coins(vaultOf(0)); len(got) != 9*3400 {
 		t.Fatalf("%d coins after a rescan", len(got))
 	}
 	history, err := d.History(ctx, vaultOf(0), coins.Mark{}, 100)
-	if err != nil || len(history) != 10 {
+	if err != nil || len(history) != 11 {
 		t.Fatalf("%d moves, %v", len(history), err)
 	}
 	for _, m := range history {
-		want, spent, more := uint64(2400*2399/2), uint64(0), 0
+		want, spent, more := uint64(3400*3399/2), uint64(0), 0
 		switch m.ID {
-		case txs[0].ID():
+		case id:
 			want, more = 5000*4999/2, 904
 		case all.ID():
 			want, spent, more = 0, 5000*4999/2, 904
