@@ -15,6 +15,9 @@ import (
 	"github.com/ostraka/ostraka/node/store"
 )
 
+// remedy is what is done about blocks that contradict each other.
+const remedy = "no chain has both; see that endpoints are right, and if it stays so, begin again (Restart)"
+
 // A change is what one block does to the book.
 type change struct {
 	height   uint32
@@ -26,6 +29,8 @@ type change struct {
 	listed   []listed // of moves, as the block has them
 	txs      []psbt.ID
 	previous []store.Entry
+	asked    *psbt.Tx // the last that was to be kept, and whether it was
+	kept     bool
 }
 
 type listed struct {
@@ -53,7 +58,7 @@ func (ch *change) part(c *coin, id psbt.ID, in bool, index int) {
 		of[id] = m
 		ch.listed = append(ch.listed, listed{c.Vault, id})
 	}
-	m.parts = append(m.parts, part{in, uint32(index), c.amount, c.script})
+	m.parts = append(m.parts, part{in, uint32(index), ch.late, c.amount, c.script})
 	if len(ch.txs) == 0 || ch.txs[len(ch.txs)-1] != id {
 		ch.txs = append(ch.txs, id)
 	}
@@ -118,9 +123,9 @@ func (b *Book) spend(ctx context.Context, ch *change, id psbt.ID, k int, o psbt.
 	case err != nil || c == nil:
 		return err
 	case c.height > ch.height:
-		return b.errorf("block %s at height %d spends %s, which is of height %d", ch.block.Hash, ch.height, o, c.height)
+		return b.errorf("block %s at height %d spends %s, which is of height %d: %s", ch.block.Hash, ch.height, o, c.height, remedy)
 	case c.spent && (c.by != id || c.spentAt != ch.height || ch.late == 0):
-		return b.errorf("transaction %s in block %s at height %d spends %s, which %s spent at %d", id, ch.block.Hash, ch.height, o, c.by, c.spentAt)
+		return b.errorf("transaction %s in block %s at height %d spends %s, which %s spent at %d: %s", id, ch.block.Hash, ch.height, o, c.by, c.spentAt, remedy)
 	case !c.spent:
 		now := *c
 		now.spent, now.by, now.spentAt = true, id, ch.height
@@ -138,7 +143,7 @@ func (b *Book) receive(ctx context.Context, ch *change, owner Owner, tx block.Tr
 	case err != nil:
 		return err
 	case c != nil && (c.height != ch.height || ch.late == 0):
-		return b.errorf("output %s of block %s at height %d was made at height %d already", o, ch.block.Hash, ch.height, c.height)
+		return b.errorf("output %s of block %s at height %d was made at height %d already: %s", o, ch.block.Hash, ch.height, c.height, remedy)
 	case c == nil:
 		c = &coin{Owner: owner, script: bytes.Clone(out.Script), amount: out.Amount, height: ch.height, late: ch.late, coinbase: coinbase}
 		if owner.Spot.Suite == bitcoin.SuiteECDSA {
@@ -150,18 +155,17 @@ func (b *Book) receive(ctx context.Context, ch *change, owner Owner, tx block.Tr
 	return nil
 }
 
-// keep keeps a transaction for who spends its outputs, once, unless it is too long.
+// keep keeps a transaction for who spends its outputs, unless it is too long. It is put together once, however many of its outputs are ours.
 func (ch *change) keep(b *Book, tx block.Transaction) bool {
-	key := b.key(kindPrevious, store.ID(tx.TxID[:]))
-	if n := len(ch.previous); n > 0 && ch.previous[n-1].Key == key {
-		return true
+	if ch.asked == tx.Tx {
+		return ch.kept
 	}
 	bare := tx.Bare()
-	if len(bare) > MaxPrevious {
-		return false
+	ch.asked, ch.kept = tx.Tx, len(bare) <= MaxPrevious
+	if ch.kept {
+		ch.previous = append(ch.previous, store.Entry{Key: b.key(kindPrevious, store.ID(tx.TxID[:])), Value: bare})
 	}
-	ch.previous = append(ch.previous, store.Entry{Key: key, Value: bare})
-	return true
+	return ch.kept
 }
 
 // entries are a change's rows: moves first, since what a crash leaves of the others is found by them.
@@ -180,9 +184,26 @@ func (b *Book) entries(ctx context.Context, ch *change) (out []store.Entry, err 
 		out = append(out, b.coinEntry(o, ch.coins[o]))
 	}
 	for _, id := range ch.txs {
-		out = append(out, b.txEntry(id, ch.height, ch.block.Hash))
+		known := false
+		if ch.late > 0 {
+			if known, err = b.knows(ctx, id, ch); err != nil {
+				return nil, err
+			}
+		}
+		if !known {
+			out = append(out, b.txEntry(id, in{ch.height, ch.block.Hash, ch.late}))
+		}
 	}
 	return append(out, ch.previous...), nil
+}
+
+// knows says whether a transaction's row is there: it stays. One that names another block would be one transaction in two.
+func (b *Book) knows(ctx context.Context, id psbt.ID, ch *change) (bool, error) {
+	x, ok, err := b.foundIn(ctx, id)
+	if err == nil && ok && (x.height != ch.height || x.block != ch.block.Hash) {
+		err = b.errorf("transaction %s of block %s at height %d stands in block %s at %d: %s", id, ch.block.Hash, ch.height, x.block, x.height, remedy)
+	}
+	return ok, err
 }
 
 // joined adds to a move what its row holds already.

@@ -136,7 +136,8 @@ func (b *Book) Begin(ctx context.Context, height uint32) error {
 }
 
 // Rescan reads blocks again from a height up to the tip, beside new ones, for coins of scripts that were not watched then. What is known stays. What is found counts from when the
-// tip is reached: what spends it may lie in blocks not read again yet. A Rescan while one is under way goes down to the lower of both heights.
+// tip is reached: what spends it may lie in blocks not read again yet, and till then nothing ties them to the chain of the book. A Rescan while one is under way follows it, unless that one comes to
+// its height anyhow.
 func (b *Book) Rescan(ctx context.Context, from uint32) error {
 	b.step.Lock()
 	defer b.step.Unlock()
@@ -151,8 +152,8 @@ func (b *Book) Rescan(ctx context.Context, from uint32) error {
 		return b.errorf("read again from height %d: blocks were read up to %d", from, t.top())
 	case !t.again:
 		t.again, t.from, t.next, t.last = true, from, from, seen{}
-	case from < t.next:
-		t.from, t.next, t.last = min(t.from, from), from, seen{}
+	case from < t.next && (t.queued == 0 || from < t.queued-1):
+		t.queued = from + 1
 	default:
 		return nil // it comes there anyhow
 	}
@@ -185,7 +186,7 @@ func (b *Book) Height() (height uint32, id psbt.ID, ok bool) {
 	return t.height, t.read[len(t.read)-1].id, true
 }
 
-// Rescanning says which block is read again next, while that goes on: till then History and Coins lack what was not watched before.
+// Rescanning says which block is read again next, while that goes on: till then Coins, Found and History lack what was not watched before.
 func (b *Book) Rescanning() (next uint32, ok bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -285,20 +286,32 @@ func (b *Book) Spent(o psbt.Outpoint) (by psbt.ID, height uint32, ok bool) {
 
 // Found says which block holds a transaction that pays or spends coins of ours.
 func (b *Book) Found(ctx context.Context, id psbt.ID) (height uint32, in psbt.ID, ok bool, err error) {
+	x, ok, err := b.foundIn(ctx, id)
+	if err != nil || !ok {
+		return 0, in, false, err
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if t := b.mem.tip; int64(x.height) > t.top() || x.late > t.rescans {
+		return 0, in, false, nil
+	}
+	return x.height, x.block, true, nil
+}
+
+// foundIn reads a transaction's row.
+func (b *Book) foundIn(ctx context.Context, id psbt.ID) (x in, ok bool, err error) {
 	key := b.key(kindTx, store.ID(id[:]))
 	it, err := b.cfg.Journal.Store().Get(ctx, key)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return 0, in, false, nil
+		return x, false, nil
 	case err != nil:
-		return 0, in, false, b.errorf("read row %q: %w", key, err)
+		return x, false, b.errorf("read row %q: %w", key, err)
 	}
-	if height, in, err = decodeTx(it.Value); err != nil {
-		return 0, in, false, b.damaged(key, err)
+	if x, err = decodeTx(it.Value); err != nil {
+		return x, false, b.damaged(key, err)
 	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return height, in, int64(height) <= b.mem.tip.top(), nil
+	return x, true, nil
 }
 
 func (b *Book) errorf(format string, args ...any) error {

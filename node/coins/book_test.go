@@ -66,6 +66,14 @@ func TestOnlyExactScriptsAreOurs(t *testing.T) {
 	if rows := d.rows(); len(rows) > 0 {
 		t.Errorf("rows of what is not ours: %v", rows)
 	}
+	if err := d.Watch(script(0), owner(2)); err != nil { // the last word counts
+		t.Fatal(err)
+	}
+	e.grow(pay(2, out(0, 5)))
+	d.settle()
+	if got, _ := d.Coins(vaultOf(2)); len(got) != 1 {
+		t.Errorf("%d coins of who owns the script now", len(got))
+	}
 }
 
 func TestBeginAndWatch(t *testing.T) {
@@ -97,6 +105,9 @@ func TestBeginAndWatch(t *testing.T) {
 	}
 	if err := d.Rescan(ctx, 2); err != nil || d.Begin(ctx, 2) != nil {
 		t.Errorf("begin at 2 while it is read: %v", err)
+	}
+	if err := d.Rescan(ctx, 1); err != nil || d.Begin(ctx, 1) != nil || d.Begin(ctx, 0) == nil {
+		t.Errorf("begin at 1, which is to be read next: %v", err)
 	}
 	d.settle()
 	if err := d.Begin(ctx, 2); err != nil {
@@ -142,6 +153,13 @@ func TestRescan(t *testing.T) {
 	if got, _ := d.Coins(vaultOf(0)); len(got) != 1 || got[0].Amount != 11 {
 		t.Errorf("in the midst of a rescan: %+v", got)
 	}
+	history, err := d.History(ctx, vaultOf(0), coins.Mark{}, 10)
+	if err != nil || len(history) != 3 || history[0].Received != 1000 || history[1].Spent != 1000 {
+		t.Errorf("in the midst of a rescan: %+v, %v", history, err)
+	}
+	if _, _, ok, err := d.Found(ctx, first.ID()); !ok || err != nil {
+		t.Errorf("in the midst of a rescan what was known is not found, %v", err)
+	}
 	e.grow(pay(3, out(3, 5)))
 	if behind, err := d.Step(ctx); err != nil || behind != 0 {
 		t.Errorf("new blocks wait for the rescan: %d behind, %v", behind, err)
@@ -156,7 +174,26 @@ func TestRescan(t *testing.T) {
 	d.restart()
 	d.settle()
 	d.check(1, "after") // the spent coin of script 0 was erased long ago: its part of the history stays
+	// What spent it is read again without what it spent.
+	if err := d.Rescan(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	d.settle()
+	d.check(1, "read again from the block that spends")
+	// One that is lower than the one under way follows it.
+	for _, from := range []uint32{e.top() - 7, e.top() - 3, 5, 9, 2} {
+		if err := d.Rescan(ctx, from); err != nil {
+			t.Fatal(err)
+		}
+	}
 	asked := e.asked
+	d.restart()
+	d.settle()
+	d.check(1, "two after one another")
+	if n := e.asked - asked; n != 8+int(e.top())-1 {
+		t.Errorf("they read %d blocks", n)
+	}
+	asked = e.asked
 	if err := d.Rescan(ctx, e.top()-5); err != nil {
 		t.Fatal(err)
 	}
@@ -337,4 +374,67 @@ func TestManyCoins(t *testing.T) {
 		}
 	}
 	check("none")
+}
+
+// The largest changes that a block can make, of some ten thousand coins, go through the store's bounds; moves with more parts than are listed are summed up.
+func TestVeryLargeBlock(t *testing.T) {
+	e := newEndpoint()
+	var txs []*psbt.Tx
+	for i := range uint32(9) {
+		tx := pay(i)
+		for k := range 3400 {
+			tx.Outs = append(tx.Outs, out(0, uint64(k)))
+		}
+		txs = append(txs, tx)
+	}
+	e.grow(txs...) // moves alone are more than a batch takes
+	long := pay(9)
+	for k := range 5000 {
+		long.Outs = append(long.Outs, out(k%2, uint64(k)))
+	}
+	e.grow(long)
+	id := long.ID()
+	all := spend([]psbt.Out{{Amount: 1, Script: anyone}})
+	for k := range 5000 {
+		all.Ins = append(all.Ins, psbt.In{Outpoint: psbt.Outpoint{ID: id, Index: uint32(k)}})
+	}
+	e.grow(all)
+	d := begin(t, e, 1, 0)
+	d.settle()
+	d.restart()
+	got, left := d.Coins(vaultOf(0))
+	if len(got) != 9*3400 || left.Count > 0 {
+		t.Fatalf("%d coins", len(got))
+	}
+	d.scripts = 2
+	if err := d.Watch(script(1), coins.Owner{Vault: vaultOf(0), Spot: owner(1).Spot}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := d.Rescan(ctx, 0); err != nil {
+			t.Fatal(err)
+		}
+		d.settle()
+		d.scripts = 1
+		d.restart() // so that the second finds less, and what the first found stays
+	}
+	if got, _ = d.Coins(vaultOf(0)); len(got) != 9*3400 {
+		t.Fatalf("%d coins after a rescan", len(got))
+	}
+	history, err := d.History(ctx, vaultOf(0), coins.Mark{}, 100)
+	if err != nil || len(history) != 11 {
+		t.Fatalf("%d moves, %v", len(history), err)
+	}
+	for _, m := range history {
+		want, spent, more := uint64(3400*3399/2), uint64(0), 0
+		switch m.ID {
+		case id:
+			want, more = 5000*4999/2, 904
+		case all.ID():
+			want, spent, more = 0, 5000*4999/2, 904
+		}
+		if m.Received != want || m.Spent != spent || m.More != more {
+			t.Errorf("move %s: %d received, %d spent, %d more; want %d, %d, %d", m.ID, m.Received, m.Spent, m.More, want, spent, more)
+		}
+	}
 }

@@ -115,6 +115,33 @@ func TestCrashAtEveryWrite(t *testing.T) {
 			return trial{d, 0, once(d), d.settle}
 		})
 	})
+	t.Run("blocks that are others by then", func(t *testing.T) {
+		crashes(t, 8, func() trial {
+			e := newEndpoint()
+			large(e)
+			d := begin(t, e, 5, 0)
+			return trial{d, 0, once(d), func() {
+				e.back(0)
+				e.grow(pay(71, out(1, 5)))
+				e.grow(pay(72, out(0, 6)))
+				d.settle()
+			}}
+		})
+	})
+	t.Run("a first block that is another by then", func(t *testing.T) {
+		crashes(t, 3, func() trial {
+			e, first := newEndpoint(), pay(1)
+			for i := range 300 {
+				first.Outs = append(first.Outs, out(i%5, uint64(i)))
+			}
+			e.best[0] = mine(psbt.ID{}, 0, 9, anyone, first)
+			d := begin(t, e, 5, 0)
+			return trial{d, 0, once(d), func() {
+				e.best[0] = mine(psbt.ID{}, 0, 10, script(1), pay(2, out(2, 7)))
+				d.settle()
+			}}
+		})
+	})
 	t.Run("reorganisation", func(t *testing.T) {
 		crashes(t, 8, func() trial {
 			e := newEndpoint()
@@ -199,4 +226,38 @@ func TestCrashAtEveryWrite(t *testing.T) {
 			}, func() { d.settle(); d.now = d.now.Add(time.Hour); d.settle() }}
 		})
 	})
+}
+
+// What was written of a block that is not whole is shown to nobody, in the process that failed to write it too.
+func TestHalfABlockIsNotShown(t *testing.T) {
+	e := newEndpoint()
+	large(e)
+	d := begin(t, e, 5, 0)
+	for n := 0; ; n++ {
+		dead := d.killed(n, true)
+		_, err := d.Step(ctx)
+		if !dead() {
+			break
+		}
+		if err == nil {
+			t.Fatal("nothing is said")
+		}
+		height, _, _ := d.Height()
+		for h, m := range e.best {
+			for _, tx := range m.txs[1:] {
+				if _, _, ok, err := d.Found(ctx, tx.ID()); err != nil || ok != (h <= int(height)) {
+					t.Fatalf("killed at batch %d: %s of block %d is found: %v, %v", n, tx.ID(), h, ok, err)
+				}
+			}
+		}
+		for v := range 3 {
+			history, err := d.History(ctx, vaultOf(v), coins.Mark{}, 1000)
+			if err != nil || len(history) > 0 && history[len(history)-1].Height > height {
+				t.Fatalf("killed at batch %d: the history of vault %d goes on above %d, %v", n, v, height, err)
+			}
+		}
+	}
+	d.disk.SetFault(nil)
+	d.settle()
+	d.check(0, "in the end")
 }

@@ -20,6 +20,8 @@ import (
 // maxParts is how many inputs and outputs of one transaction a move lists. Further ones are summed up.
 const maxParts = 4096
 
+const partHead = 1 + 4 + 8 + 4
+
 // A Mark is a place in a history: Height, then the transaction.
 type Mark struct {
 	Height uint32
@@ -48,6 +50,7 @@ type Line struct {
 type part struct {
 	in     bool
 	index  uint32
+	late   uint32 // the rescan that found it; 0: none
 	amount uint64
 	script []byte
 }
@@ -82,21 +85,17 @@ func (m *move) shorten() {
 	m.parts = m.parts[:maxParts]
 }
 
-// join adds what an earlier reading of the block knew: coins whose rows are erased since, owners that are not watched any more.
+// join puts a move to what an earlier reading of the block knew: that stays as it is, with coins whose rows are erased since, and owners that are not watched any more.
 func (m *move) join(old *move) {
 	type place struct {
 		in    bool
 		index uint32
 	}
 	have := map[place]bool{}
-	for _, p := range m.parts {
+	for _, p := range old.parts {
 		have[place{p.in, p.index}] = true
 	}
-	for _, p := range old.parts {
-		if !have[place{p.in, p.index}] {
-			m.parts = append(m.parts, p)
-		}
-	}
+	m.parts = append(slices.DeleteFunc(m.parts, func(p part) bool { return have[place{p.in, p.index}] }), old.parts...)
 	m.shorten()
 	m.more, m.received, m.spent = max(m.more, old.more), max(m.received, old.received), max(m.spent, old.spent)
 }
@@ -106,7 +105,8 @@ func (m *move) bytes() []byte {
 	e.Bytes(1, m.block[:]).Uint(2, uint64(m.time)).List(3, len(m.parts), func(i int, e *transcript.Encoder) {
 		p := m.parts[i]
 		head := binary.BigEndian.AppendUint32([]byte{byte(flag(p.in))}, p.index)
-		e.Bytes(1, append(binary.BigEndian.AppendUint64(head, p.amount), p.script...))
+		head = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(head, p.amount), p.late)
+		e.Bytes(1, append(head, p.script...))
 	})
 	if m.more > 0 {
 		e.Uint(4, uint64(m.more)).Uint(5, m.received).Uint(6, m.spent)
@@ -119,15 +119,15 @@ func decodeMove(value []byte) (*move, error) {
 	copy(m.block[:], d.Fixed(1, 32))
 	m.time = uint32(d.Uint(2, 1<<32-1))
 	d.List(3, 1, maxParts, func(i int, d *transcript.Decoder) {
-		b := d.Bytes(1, 13+maxScript)
+		b := d.Bytes(1, partHead+maxScript)
 		if d.Err() != nil {
 			return
 		}
-		if len(b) < 13 || b[0] > 1 {
+		if len(b) < partHead || b[0] > 1 {
 			d.Fail(1, errors.New("is no input or output"))
 			return
 		}
-		p := part{b[0] == 1, binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint64(b[5:]), bytes.Clone(b[13:])}
+		p := part{b[0] == 1, binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[13:]), binary.BigEndian.Uint64(b[5:]), bytes.Clone(b[partHead:])}
 		if p.amount > bitcoin.MaxMoney || i > 0 && order(m.parts[i-1], p) >= 0 {
 			d.Fail(1, errors.New("has an amount that cannot be, or stands out of order"))
 			return
@@ -140,11 +140,14 @@ func decodeMove(value []byte) (*move, error) {
 	return m, d.Done()
 }
 
-// shown is a move as people read it.
-func (b *Book) shown(at Mark, m *move) Move {
-	out := Move{Mark: at, Block: m.block, Time: time.Unix(int64(m.time), 0).UTC(), Received: m.received, Spent: m.spent, More: m.more}
+// shown is a move as people read it, after so many rescans; not ok: nothing of it counts yet.
+func (b *Book) shown(at Mark, m *move, rescans uint32) (out Move, ok bool) {
+	out = Move{Mark: at, Block: m.block, Time: time.Unix(int64(m.time), 0).UTC(), Received: m.received, Spent: m.spent, More: m.more}
 	lines := map[string]*Line{}
 	for _, p := range m.parts {
+		if p.late > rescans {
+			continue
+		}
 		l := lines[string(p.script)]
 		if l == nil {
 			l = &Line{Script: p.script}
@@ -163,7 +166,7 @@ func (b *Book) shown(at Mark, m *move) Move {
 	slices.SortFunc(out.Addresses, func(x, y Line) int {
 		return cmp.Or(cmp.Compare(x.Address, y.Address), bytes.Compare(x.Script, y.Script))
 	})
-	return out
+	return out, len(lines) > 0
 }
 
 // History is what moved a vault's coins, by height: at most so many moves (1 to 1024) behind a place, the zero Mark for the beginning. Fewer are the end.
@@ -173,24 +176,30 @@ func (b *Book) History(ctx context.Context, vault statement.ID, after Mark, most
 		from = b.moveKey(vault, after.Height, after.ID)
 	}
 	b.mu.RLock()
-	top := b.mem.tip.top()
+	top, rescans := b.mem.tip.top(), b.mem.tip.rescans
 	b.mu.RUnlock()
-	items, err := b.cfg.Journal.Store().Range(ctx, prefix, from, most)
-	if err != nil {
-		return nil, b.errorf("read the history of vault %s: %w", vault.Short(), err)
-	}
-	for _, it := range items {
-		at, err := placeOf(it.Key)
+	for {
+		want := most - len(out)
+		items, err := b.cfg.Journal.Store().Range(ctx, prefix, from, want)
 		if err != nil {
-			return nil, b.damaged(it.Key, err)
+			return nil, b.errorf("read the history of vault %s: %w", vault.Short(), err)
 		}
-		m, err := decodeMove(it.Value)
-		if err != nil {
-			return nil, b.damaged(it.Key, err)
+		for _, it := range items {
+			at, err := placeOf(it.Key)
+			if err != nil {
+				return nil, b.damaged(it.Key, err)
+			}
+			m, err := decodeMove(it.Value)
+			if err != nil {
+				return nil, b.damaged(it.Key, err)
+			}
+			if shown, ok := b.shown(at, m, rescans); ok && int64(at.Height) <= top {
+				out = append(out, shown)
+			}
+			from = it.Key
 		}
-		if int64(at.Height) <= top {
-			out = append(out, b.shown(at, m))
+		if len(items) < want || len(out) == most {
+			return out, nil
 		}
 	}
-	return out, nil
 }

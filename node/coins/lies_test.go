@@ -92,6 +92,153 @@ func TestEndpointsThatLie(t *testing.T) {
 	}
 }
 
+// What is read again is held to its own links, and where it meets the book to the book's.
+func TestLiesOfARescan(t *testing.T) {
+	other := newEndpoint()
+	for i := range uint32(400) {
+		other.grow(pay(i, out(2, 5)))
+	}
+	for _, c := range []struct {
+		name string
+		at   func(e *endpoint, height uint32) *made
+	}{
+		{"a block of another chain", func(e *endpoint, h uint32) *made {
+			if h == 7 {
+				return other.best[7]
+			}
+			return e.best[h]
+		}},
+		{"another chain up to what is known", func(_ *endpoint, h uint32) *made { return other.best[h] }},
+	} {
+		e := newEndpoint()
+		for i := range uint32(400) {
+			e.grow(pay(i, out(1, 5)))
+		}
+		d := begin(t, e, 2, 4)
+		d.settle()
+		if err := d.Watch(script(2), owner(2)); err != nil {
+			t.Fatal(err)
+		}
+		d.scripts = 3
+		if err := d.Rescan(ctx, 5); err != nil {
+			t.Fatal(err)
+		}
+		e.at = func(h uint32) (psbt.ID, error) { return c.at(e, h).id, nil }
+		e.block = func(id psbt.ID) ([]byte, error) {
+			for _, m := range append(e.best, other.best...) {
+				if m.id == id {
+					return m.raw, nil
+				}
+			}
+			return nil, errors.New("not known")
+		}
+		var err error
+		for n := 0; err == nil && n < 20; n++ {
+			_, err = d.Step(ctx)
+		}
+		if _, again := d.Rescanning(); err == nil || !again || !strings.Contains(err.Error(), "does not follow") {
+			t.Errorf("%s: %v, still under way: %v", c.name, err, again)
+		}
+		nothing := func() {
+			t.Helper()
+			got, _ := d.Coins(vaultOf(2))
+			moves, err := d.History(ctx, vaultOf(2), coins.Mark{}, 10)
+			_, _, found, failed := d.Found(ctx, other.best[6].txs[1].ID())
+			if len(got) > 0 || len(moves) > 0 || found || err != nil || failed != nil {
+				t.Errorf("%s: %d coins, %d moves, found %v, are taken from it: %v", c.name, len(got), len(moves), found, errors.Join(err, failed))
+			}
+		}
+		nothing()
+		e.at, e.block = nil, nil
+		e.grow(pay(1000, out(1, 6)))
+		// One wrong block is passed once the right one is there; of a wrong chain rows are left, and the book begins again.
+		if _, err := d.Step(ctx); (err == nil) != (c.name == "a block of another chain") {
+			t.Errorf("%s: told the truth again: %v", c.name, err)
+		}
+		if height, _, _ := d.Height(); height != e.top() {
+			t.Errorf("%s: new blocks wait: height %d", c.name, height)
+		}
+		if err := d.Rescan(ctx, 5); err != nil {
+			t.Fatal(err)
+		}
+		if c.name != "a block of another chain" {
+			_, err := d.Step(ctx)
+			if nothing(); err == nil {
+				t.Errorf("%s: read again once more, it counts", c.name)
+			}
+			if err := d.Restart(ctx, 4); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.settle()
+		d.check(4, c.name)
+	}
+}
+
+// A chain that a rescan is shown, in which a known transaction stands elsewhere, changes nothing of what is known of it.
+func TestRescanKeepsWhereTransactionsStand(t *testing.T) {
+	e, other := newEndpoint(), newEndpoint()
+	paid := pay(1, out(1, 5))
+	for i := range uint32(400) {
+		switch i {
+		case 9:
+			e.grow(paid)
+		case 10:
+			e.grow(spend([]psbt.Out{{Amount: 1, Script: anyone}}, psbt.Outpoint{ID: paid.ID()}))
+		default:
+			e.grow(pay(1000+i, out(1, 5)))
+		}
+		if i == 7 {
+			other.grow(paid)
+		} else {
+			other.grow()
+		}
+	}
+	d := begin(t, e, 2, 0)
+	d.settle() // the coin's row is erased
+	if err := d.Rescan(ctx, 5); err != nil {
+		t.Fatal(err)
+	}
+	e.at = func(h uint32) (psbt.ID, error) { return other.best[h].id, nil }
+	e.block = func(id psbt.ID) ([]byte, error) {
+		for _, m := range other.best {
+			if m.id == id {
+				return m.raw, nil
+			}
+		}
+		return e.best[e.top()].raw, nil
+	}
+	e.tip = func() (uint32, psbt.ID, error) { return e.top(), e.best[e.top()].id, nil }
+	if _, err := d.Step(ctx); err == nil || !strings.Contains(err.Error(), "stands in block") {
+		t.Errorf("a transaction at two heights: %v", err)
+	}
+	if height, in, ok, err := d.Found(ctx, paid.ID()); err != nil || !ok || height != 10 || in != e.best[10].id {
+		t.Errorf("found at %d, %v, %v", height, ok, err)
+	}
+}
+
+// Where a network's target stays, a block with another one is refused, though its work meets it.
+func TestTargetStays(t *testing.T) {
+	e := newEndpoint()
+	e.grow()
+	d := begin(t, e, 2, 0)
+	d.Steady()
+	d.settle()
+	easier := e.grow()
+	easier.Bits, easier.Nonce = 0x207ffffe, 0
+	for easier.id = easier.ID(); easier.id[31] > 0x7e; easier.id = easier.ID() {
+		easier.Nonce++
+	}
+	copy(easier.raw, easier.Bytes())
+	if _, err := d.Step(ctx); err == nil || !strings.Contains(err.Error(), "moves with each 2016th block alone") {
+		t.Errorf("another target: %v", err)
+	}
+	e.back(1)
+	e.grow()
+	d.settle()
+	d.check(0, "the target that stays")
+}
+
 // Work of a test network is no work on the main one.
 func TestEasyBlocksAreRefused(t *testing.T) {
 	e := newEndpoint()
@@ -203,7 +350,33 @@ func TestDamagedRows(t *testing.T) {
 			d.check(0, "begun again after "+key)
 		}
 	}
-	for _, key := range []string{"coin/x", "coin/" + strings.Repeat("0", 64) + "/1", "coin/" + strings.Repeat("0", 64) + "/ffffffff00000000", "coin-move/1/2", "coin-move/" + strings.Repeat("0", 64) + "/ffffffffffffffff/" + strings.Repeat("0", 64)} {
+	// Rows that decode, and contradict the tip or themselves.
+	height := func(n byte) string { return "\x00\x07\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00" + string([]byte{n, 1}) }
+	changed := 0
+	for key, value := range rows {
+		for _, edit := range [][2]string{
+			{height(0), height(2)},               // a coin of height 513, which nothing leaves above a tip at 2
+			{height(0), height(0)[:13] + "\x03"}, // a coin that is younger than what spends it
+			{"\x00\x01\x00\x00\x00\x08" + strings.Repeat("\x00", 8), "\x00\x01\x00\x00\x00\x08" + strings.Repeat("\x00", 7) + "\x01"},          // a tip that begins above its blocks
+			{"\x00\x02\x00\x00\x00\x08" + strings.Repeat("\x00", 7) + "\x02", "\x00\x02\x00\x00\x00\x08" + strings.Repeat("\x00", 7) + "\x01"}, // one that is lower than its blocks
+		} {
+			bad := strings.Replace(value, edit[0], edit[1], 1)
+			spent := strings.Contains(value, "\x00\x09\x00\x00\x00\x20")
+			if bad == value || edit[1][13:] == "\x03" && !spent {
+				continue
+			}
+			changed++
+			with := maps.Clone(rows)
+			with[key] = bad
+			if err := read(put(with)); err == nil || !strings.Contains(err.Error(), key) {
+				t.Errorf("row %s with %x: %v", key, edit[1], err)
+			}
+		}
+	}
+	if changed < 6 {
+		t.Errorf("%d rows are changed", changed)
+	}
+	for _, key := range []string{"coin-move/" + strings.Repeat("0", 64) + "/0000000000010000/" + strings.Repeat("0", 64), "coin/x", "coin/" + strings.Repeat("0", 64) + "/1", "coin/" + strings.Repeat("0", 64) + "/ffffffff00000000", "coin-move/1/2", "coin-move/" + strings.Repeat("0", 64) + "/ffffffffffffffff/" + strings.Repeat("0", 64)} {
 		kind, rest, _ := strings.Cut(key, "/")
 		with := maps.Clone(rows)
 		with[kind+"/bip122%3a0f9188f13cb7b2c71f2a335e3a4fc328/"+rest] = "rubbish"

@@ -28,6 +28,7 @@ type tip struct {
 	from    uint32
 	next    uint32
 	last    seen
+	queued  uint32 // another is to follow, from this height less 1; 0: none
 
 	erase bool // all other rows are to go
 }
@@ -53,10 +54,14 @@ func (t tip) at(height int64) (s seen, ok bool) {
 
 // lowest is from where on blocks were read, or will be.
 func (t tip) lowest() uint32 {
+	low := t.start
 	if t.again {
-		return min(t.start, t.from)
+		low = min(low, t.from)
 	}
-	return t.start
+	if t.queued > 0 {
+		low = min(low, t.queued-1)
+	}
+	return low
 }
 
 // forward is the tip with one more block.

@@ -150,7 +150,7 @@ func TestDeepReorganisations(t *testing.T) {
 	}
 	spent := psbt.Outpoint{ID: e.best[8].txs[1].ID()}
 	for i := range uint32(coins.Depth) {
-		if e.grow(pay(100+i, out(0, 5))); i == 7 {
+		if e.grow(pay(100+i, out(0, 5))); i == 0 {
 			e.grow(spend([]psbt.Out{out(1, 1)}, spent))
 		}
 	}
@@ -218,5 +218,19 @@ func TestReorganisationOfEverything(t *testing.T) {
 	}
 	if _, err := d.Step(ctx); err == nil || !strings.Contains(err.Error(), "other blocks from height 2 on") {
 		t.Errorf("blocks that were read again may be others too: %v", err)
+	}
+	if err := d.Restart(ctx, 3); err != nil {
+		t.Fatal(err)
+	}
+	d.settle()
+	if err := d.Rescan(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	e.back(0)
+	for range 10 {
+		e.grow()
+	}
+	if _, err := d.Step(ctx); err == nil || !strings.Contains(err.Error(), "other blocks from height 3 on") {
+		t.Errorf("blocks that are being read again may be others too: %v", err)
 	}
 }

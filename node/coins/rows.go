@@ -92,7 +92,7 @@ func (b *Book) tipEntry(t tip) store.Entry {
 	}
 	e.Uint(1, uint64(t.start)).Uint(2, uint64(t.height)).Bytes(3, read).Uint(4, uint64(t.rescans)).Uint(5, flag(t.erase))
 	if t.again {
-		e.Uint(6, uint64(t.from)).Uint(7, uint64(t.next)).Bytes(8, t.last.bytes())
+		e.Uint(6, uint64(t.from)).Uint(7, uint64(t.next)).Bytes(8, t.last.bytes()).Uint(9, uint64(t.queued))
 	}
 	return store.Entry{Key: b.key(kindTip), Value: e.Sum()}
 }
@@ -114,6 +114,7 @@ func decodeTip(value []byte) (tip, error) {
 		if last := d.Fixed(8, seenBytes); last != nil {
 			t.last = decodeSeen(last)
 		}
+		t.queued = uint32(d.Uint(9, maxHeight+1))
 	}
 	if len(read)%seenBytes != 0 {
 		d.Fail(3, fmt.Errorf("has %d bytes, not %d for each block", len(read), seenBytes))
@@ -177,14 +178,23 @@ func decodeCoin(value []byte) (*coin, error) {
 	return c, d.Done()
 }
 
-func (b *Book) txEntry(id psbt.ID, height uint32, in psbt.ID) store.Entry {
-	var e transcript.Encoder
-	return store.Entry{Key: b.key(kindTx, store.ID(id[:])), Value: e.Uint(1, uint64(height)).Bytes(2, in[:]).Sum()}
+// in is the block that holds a transaction, and the rescan that found it there.
+type in struct {
+	height uint32
+	block  psbt.ID
+	late   uint32
 }
 
-func decodeTx(value []byte) (height uint32, in psbt.ID, err error) {
+func (b *Book) txEntry(id psbt.ID, x in) store.Entry {
+	var e transcript.Encoder
+	e.Uint(1, uint64(x.height)).Bytes(2, x.block[:]).Uint(3, uint64(x.late))
+	return store.Entry{Key: b.key(kindTx, store.ID(id[:])), Value: e.Sum()}
+}
+
+func decodeTx(value []byte) (x in, err error) {
 	d := transcript.NewDecoder(value)
-	height = uint32(d.Uint(1, maxHeight))
-	copy(in[:], d.Fixed(2, 32))
-	return height, in, d.Done()
+	x.height = uint32(d.Uint(1, maxHeight))
+	copy(x.block[:], d.Fixed(2, 32))
+	x.late = uint32(d.Uint(3, maxHeight))
+	return x, d.Done()
 }

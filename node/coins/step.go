@@ -186,6 +186,9 @@ func (b *Book) again(ctx context.Context) (err error) {
 	if int64(t.next) > t.top() {
 		t.rescans, t.start, t.again = t.rescans+1, min(t.start, t.from), false
 		t.from, t.next, t.last = 0, 0, seen{}
+		if t.queued > 0 {
+			t.again, t.from, t.next, t.queued = true, t.queued-1, t.queued-1, 0
+		}
 		return b.save(ctx, t)
 	}
 	known, of := t.at(int64(t.next))
@@ -200,7 +203,7 @@ func (b *Book) again(ctx context.Context) (err error) {
 		return err
 	}
 	if t.last != (seen{}) && blk.Previous != t.last.id {
-		return b.errorf("block %s at height %d does not follow %s, which was read again before it: read again from a lower height (Rescan)", id, t.next, t.last.id)
+		return b.errorf("block %s at height %d does not follow %s, which was read again before it: %s", id, t.next, t.last.id, remedy)
 	}
 	ch, err := b.match(ctx, blk, t.next, t.rescans+1)
 	if err != nil {
