@@ -81,9 +81,10 @@ type bitcoins struct {
 
 func (w *bitcoins) commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"pay":  w.pay,
-		"mine": w.mine,
-		"coin": w.coin,
+		"pay":        w.pay,
+		"mine":       w.mine,
+		"coin":       w.coin,
+		"mine-until": w.mineUntil,
 		// unmine N throws out so many of the newest blocks, and sets $THROWN to the lowest of them.
 		"unmine": func(ts *testscript.TestScript, _ bool, args []string) {
 			n, err := strconv.Atoi(args[0])
@@ -118,6 +119,23 @@ func (w *bitcoins) mine(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	w.chain.Mine(w.t, n)
+}
+
+// mineUntil STATE mines a block a second until the intent in the file id is in a state: what was thrown out of a block waits again only once a node has sent it.
+func (w *bitcoins) mineUntil(ts *testscript.TestScript, _ bool, args []string) {
+	id := strings.TrimSpace(ts.ReadFile("id"))
+	for range 60 {
+		w.chain.Mine(w.t, 1)
+		time.Sleep(time.Second)
+		ts.Check(ts.Exec("ostraka", "tx", "show", "--json", id))
+		var doc struct{ State string }
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &doc))
+		if doc.State == args[0] {
+			return
+		}
+	}
+	ts.Check(ts.Exec("ostraka", "tx", "show", id))
+	ts.Fatalf("intent %s is not %s", id, args[0])
 }
 
 // coin N waits until the account ops/main is shown to hold so many coins, and sets $COIN to the most valuable one.
