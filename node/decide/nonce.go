@@ -128,7 +128,7 @@ func (d *Desk) recount(f *file) {
 func (d *Desk) track(f *file) {
 	id := f.stmt.ID()
 	if name := f.life.Hash(); name != "" && travels(f.payload) {
-		d.names[name] = true
+		d.names[made{f.life.Intent().Vault, name}] = true
 	}
 	d.untrack(id)
 	d.debit(f)
