@@ -132,6 +132,13 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	if r.Verdict == intent.Deny || f.waits != "" {
 		return r, facts, e, nil
 	}
+	if why, later := d.misnamed(f); why != "" {
+		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleNonce, why
+		if later {
+			r.Verdict, f.waits = intent.Wait, why
+		}
+		return r, facts, e, nil
+	}
 	// Nothing is the rival of a proof: it has no nonce.
 	by, replaces, ok := d.rival(f, e.rules(), false)
 	if ok && by.signed {
