@@ -52,6 +52,9 @@ func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 		return out
 	}
 	out.Address, out.Chain, out.Decoded = f.read.address, f.read.chain, f.read.lines
+	if err := d.together(f.payload, v); err != nil {
+		out.Decoded, out.Unclear = nil, err.Error()
+	}
 	return out
 }
 
