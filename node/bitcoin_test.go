@@ -253,6 +253,48 @@ func TestBitcoinDenied(t *testing.T) {
 	m.ruled(elsewhere, "shown", "decoded is chain")
 }
 
+// Of live intents that spend one coin a node allows one. A signed one gives its coins to none but what says so and does the same for more, or nothing.
+func TestCoinsAreGivenOnce(t *testing.T) {
+	t.Parallel()
+	m := mixing(t, 2)
+	all := m.three()
+	first := m.asks(m.pays(func(t *purse.Transfer) { t.Payments[0].Amount = 60_000 }, all...), 0)
+	st, n := m.Proposal(first)
+	m.hand(n)
+	// Another that spends one of the coins, and another besides, waits while nothing is signed.
+	rival := m.asks(m.pays(nil, all[1], m.coin(charter.SuiteBIP340, 1, 5, 50_000)), 0)
+	rs, rn := m.Proposal(rival)
+	m.hand(rn)
+	m.Approve(st)
+	m.Run("the first is signed", func() bool { return m.Signed(st) })
+	m.Approve(rs)
+	m.Run("the rival is denied", func() bool { return m.All(func(h *nodetest.Host) bool { return m.State(h, rs.ID()) == intent.Denied }) })
+	old, err := bitcoin.Decode(first.Transaction, m.holding().Vault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dearer, err := old.Replacement(bitcoin.PerVByte(8), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing, err := old.Cancellation(bitcoin.Spot{Suite: charter.SuiteBIP340, Path: [3]uint32{0, 1, 8}}, bitcoin.PerVByte(15), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.ruled(m.asks(dearer, 0), "nonce", "is used by intent") // it does not say that it replaces
+	elsewhere := m.asks(m.pays(func(t *purse.Transfer) { t.Payments[0].Amount = 50_000; t.Rate = bitcoin.PerVByte(18) }, all...), 0)
+	elsewhere.Replaces = st.ID()
+	m.ruled(elsewhere, "nonce", "is used by intent") // it pays something else
+	for _, raw := range [][]byte{dearer, nothing} {
+		it := m.asks(raw, 0)
+		it.Replaces = st.ID()
+		s, n := m.Proposal(it)
+		m.hand(n)
+		m.Approve(s)
+		m.Run("it takes the place", func() bool { return m.Signed(s) })
+	}
+}
+
 // ruled wants every node's own verdict: DENY by a rule, or, once all approved, ALLOW.
 func (m mixed) ruled(it intent.Intent, rule, reason string) {
 	m.T.Helper()
