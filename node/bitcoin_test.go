@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/chain/bitcoin"
 	purse "github.com/ostraka/ostraka/chain/bitcoin/coins"
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/payload"
@@ -30,6 +31,12 @@ type mixed struct{ setting }
 
 func mixing(t *testing.T, threshold int) mixed {
 	t.Helper()
+	return mixingWith(t, threshold, nil)
+}
+
+// mixingWith is mixing, of a vault whose Taproot addresses have a recovery.
+func mixingWith(t *testing.T, threshold int, r *charter.Recovery) mixed {
+	t.Helper()
 	w := nodetest.New(t, 3)
 	w.Suite = charter.SuiteBIP340
 	w.Change = func(d *charter.Document) {
@@ -38,6 +45,7 @@ func mixing(t *testing.T, threshold int) mixed {
 	}
 	w.Found()
 	file := w.VaultFile("mixed", threshold)
+	file.Recovery = r
 	file.Suites, file.Chains = []string{charter.SuiteBIP340, charter.SuiteECDSA}, []string{regtest}
 	id := w.AcceptVault(file)
 	w.Run("both keys are published", func() bool {
@@ -145,6 +153,35 @@ func TestBitcoin(t *testing.T) {
 	for i, in := range tx.Inputs() { // two suites, or the test shows nothing
 		t.Log(i, in.Spot)
 	}
+}
+
+// A vault with a recovery: its addresses hold the leaf, change too; coins that were paid without it are spent beside; and it proves that it controls its address.
+func TestBitcoinWithRecovery(t *testing.T) {
+	t.Parallel()
+	m := mixingWith(t, 2, &charter.Recovery{Key: [32]byte(secp256k1.Group{}.Generator().Bytes()[1:]), Blocks: 144})
+	plain := m.coin(charter.SuiteBIP340, 1, 0, 25_000)
+	plain.Plain = true
+	plain.Outpoint.Index = 7
+	all := append(m.three(), plain)
+	raw := m.pays(func(t *purse.Transfer) { t.Payments[0].Amount = 50_000 }, all...)
+	it := m.asks(raw, 0)
+	st, n := m.Proposal(it)
+	m.hand(n)
+	m.Approve(st)
+	m.Run("all signatures are made", func() bool { return m.Signed(st) })
+	v, err := m.Hosts[1].Desk.Show(st.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.accepted(v.Raw, all)
+	if bare, err := (bitcoin.Vault{Network: m.holding().Vault.Network, Key: m.holding().Vault.Key}).Address(all[1].Spot); err != nil || bare == m.addr.Address {
+		t.Fatalf("its address has no leaf: %s, %v", bare, err)
+	}
+	proof := m.Intent(m.vault, m.addr, 1)
+	ps, pn := m.Proposal(proof)
+	m.hand(pn)
+	m.Approve(ps)
+	m.Run("the proof is signed", func() bool { return m.Signed(ps) })
 }
 
 // accepted runs a signed transaction through btcd's script engine.

@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/control"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -374,7 +375,7 @@ func (x *vault) derives(a charter.Address) error {
 	if err != nil {
 		return err
 	}
-	address, err := chain.Address(a.Suite, a.Chain, child)
+	address, err := chain.Address(a.Suite, a.Chain, child, policy.Tree(x.Vault, a.Suite))
 	if err == nil && address != a.Address {
 		err = fmt.Errorf("at %s it has %s, not %s", a.Path, address, a.Address)
 	}
