@@ -366,6 +366,9 @@ func (v *verifier) readAccounts(x *vault) {
 	}
 	if good > 0 {
 		v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("its %s from its key", count(good, "address follows", "addresses follow")), "derived here")
+		if r := policy.Recovery(x.Vault); r != nil {
+			v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("the chain itself lets one key, %x, take a coin of its Taproot addresses that lay still for %d blocks", r.Key, r.Blocks), "its addresses hold that script: derived here")
+		}
 	}
 	slices.SortFunc(x.out.Addresses, func(a, b Address) int { return strings.Compare(a.Path+a.Chain, b.Path+b.Chain) })
 }
