@@ -58,7 +58,7 @@ func (p *people) Coins(ctx context.Context, r *connect.Request[pb.CoinsRequest])
 func coinOf(c wallet.Coin) *pb.Coin {
 	out := &pb.Coin{
 		Transaction: written(c.Outpoint.ID), Index: c.Outpoint.Index, Amount: c.Amount, Suite: c.Spot.Suite, Path: c.Spot.Path[:], Plain: c.Spot.Plain,
-		Height: c.Height, Own: c.Own, Coinbase: c.Coinbase, Previous: c.Previous,
+		Height: c.Height, Own: c.Own, Coinbase: c.Coinbase, Previous: c.Previous, Opens: c.Opens,
 	}
 	if c.Waits {
 		out.Height = 0

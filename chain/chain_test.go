@@ -46,7 +46,7 @@ func TestAddress(t *testing.T) {
 		{suiteECDSA, bitcoin1, "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"},
 		{suiteBIP340, bitcoin1, "bc1pmfr3p9j00pfxjh0zmgp99y8zftmd3s5pmedqhyptwy6lm87hf5sspknck9"},
 	} {
-		if got, err := Address(c.suite, c.chain, g); err != nil || got != c.want {
+		if got, err := Address(c.suite, c.chain, g, nil); err != nil || got != c.want {
 			t.Errorf("%s on %s: %s, %v; want %s", c.suite, c.chain, got, err, c.want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestAddress(t *testing.T) {
 		{suiteECDSA, solana1, "has none on chain"}, {suiteEd25519, ethereum, "has none on chain"}, {"rot13", ethereum, "has none"},
 		{suiteBIP340, "bip122:00000000000000000000000000000000", "no Bitcoin network"},
 	} {
-		if _, err := Address(c.suite, c.chain, g); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Address(c.suite, c.chain, g, nil); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s on %s: %v", c.suite, c.chain, err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestProofs(t *testing.T) {
 		t.Fatal(err)
 	}
 	message := func(suite, on string, key group.Point) []byte {
-		m, err := ProofMessage(suite, on, key, text)
+		m, err := ProofMessage(suite, on, key, nil, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,22 +108,22 @@ func TestProofs(t *testing.T) {
 		{suiteBIP340, bitcoin1, ecKey, secp256k1.Group{}.Generator(), signTaproot(t, message(suiteBIP340, bitcoin1, ecKey))},
 	} {
 		name := c.suite + " on " + c.chain
-		if err := CheckProof(c.suite, c.chain, c.key, text, c.sig); err != nil {
+		if err := CheckProof(c.suite, c.chain, c.key, nil, text, c.sig); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if CheckProof(c.suite, c.chain, c.key, append([]byte("x"), text...), c.sig) == nil {
+		if CheckProof(c.suite, c.chain, c.key, nil, append([]byte("x"), text...), c.sig) == nil {
 			t.Errorf("%s: serves another text", name)
 		}
-		if CheckProof(c.suite, c.chain, c.other, text, c.sig) == nil {
+		if CheckProof(c.suite, c.chain, c.other, nil, text, c.sig) == nil {
 			t.Errorf("%s: serves another key", name)
 		}
-		if CheckProof(c.suite, "cosmos:hub", c.key, text, c.sig) == nil {
+		if CheckProof(c.suite, "cosmos:hub", c.key, nil, text, c.sig) == nil {
 			t.Errorf("%s: serves another chain", name)
 		}
 		for i := range c.sig {
 			bad := bytes.Clone(c.sig)
 			bad[i] ^= 1
-			if CheckProof(c.suite, c.chain, c.key, text, bad) == nil {
+			if CheckProof(c.suite, c.chain, c.key, nil, text, bad) == nil {
 				t.Errorf("%s: byte %d of the signature may be flipped", name, i)
 			}
 		}
@@ -132,17 +132,17 @@ func TestProofs(t *testing.T) {
 		}
 		for other, suite := range map[string]string{ethereum: suiteECDSA, bitcoin1: suiteECDSA, solana1: suiteEd25519, bitcoin1 + " Taproot": suiteBIP340} {
 			on := strings.TrimSuffix(other, " Taproot")
-			if (suite != c.suite || on != c.chain) && Serves(suite, on) && (suite == suiteEd25519) == (c.suite == suiteEd25519) && CheckProof(suite, on, c.key, text, c.sig) == nil {
+			if (suite != c.suite || on != c.chain) && Serves(suite, on) && (suite == suiteEd25519) == (c.suite == suiteEd25519) && CheckProof(suite, on, c.key, nil, text, c.sig) == nil {
 				t.Errorf("%s: serves %s too", name, other)
 			}
 		}
 		for _, bad := range [][]byte{nil, c.sig[:len(c.sig)-1], append(bytes.Clone(c.sig), 0)} {
-			if CheckProof(c.suite, c.chain, c.key, text, bad) == nil {
+			if CheckProof(c.suite, c.chain, c.key, nil, text, bad) == nil {
 				t.Errorf("%s: a signature of %d bytes", name, len(bad))
 			}
 		}
 	}
-	if CheckProof(suiteBIP340, bitcoin1, ecKey, text, make([]byte, 64)) == nil {
+	if CheckProof(suiteBIP340, bitcoin1, ecKey, nil, text, make([]byte, 64)) == nil {
 		t.Error("zeros are a signature of BIP 340")
 	}
 	if _, err := ProofSignature(suiteECDSA, ethereum, ecKey, [64]byte{}, 2); err == nil {
@@ -177,7 +177,7 @@ func TestNoProofIsATransaction(t *testing.T) {
 	edKey := edwards25519.Group{}.Generator()
 	for _, text := range [][]byte{[]byte("ostraka/1 proof\n"), tx, append([]byte("\n"), tx...), {0x19}, {0x02}, bytes.Repeat([]byte{0xc0}, 4096)} {
 		signed := append([]byte(fmt.Sprintf("\x19Ethereum Signed Message:\n%d", len(text))), text...)
-		d, err := ProofMessage(suiteECDSA, ethereum, key, text)
+		d, err := ProofMessage(suiteECDSA, ethereum, key, nil, text)
 		if err != nil || !bytes.Equal(d, crypto.Keccak256(signed)) {
 			t.Fatalf("what is signed for %x is not EIP-191: %x, %v", text, d, err)
 		}
@@ -190,7 +190,7 @@ func TestNoProofIsATransaction(t *testing.T) {
 		if bytes.Equal(d, crypto.Keccak256(tx)) {
 			t.Error("a proof and a transaction have one digest")
 		}
-		m, err := ProofMessage(suiteEd25519, solana1, edKey, text)
+		m, err := ProofMessage(suiteEd25519, solana1, edKey, nil, text)
 		if err != nil || m[0] != 0xff || !bytes.HasSuffix(m, text) {
 			t.Errorf("on Solana %x, %v", m, err)
 		}

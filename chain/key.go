@@ -53,8 +53,8 @@ func First(suite string, chains []string) string {
 }
 
 // Address is a key's address on a chain: EIP-55 on Ethereum and chains like it; on Bitcoin P2WPKH for an
-// ECDSA key, and P2TR for a BIP 340 key, tweaked here without a script tree; base58 on Solana.
-func Address(suite, chain string, key group.Point) (string, error) {
+// ECDSA key, and P2TR for a BIP 340 key, tweaked here with the root of its script tree, nil where it has none; base58 on Solana.
+func Address(suite, chain string, key group.Point, tree *[32]byte) (string, error) {
 	if !Serves(suite, chain) {
 		return "", fmt.Errorf("address: a key of suite %s has none on chain %s", suite, chain)
 	}
@@ -73,7 +73,7 @@ func Address(suite, chain string, key group.Point) (string, error) {
 	if suite == suiteECDSA {
 		return n.WitnessKeyHash(key.Bytes())
 	}
-	out, err := hd.TapTweak(key.(*secp256k1.Point), nil)
+	out, err := hd.TapTweak(key.(*secp256k1.Point), tree)
 	if err != nil {
 		return "", fmt.Errorf("address: %w", err)
 	}

@@ -19,8 +19,8 @@ import (
 )
 
 // ProofMessage is what a key signs for a statement, in a form that no transaction of the chain has: 32 bytes
-// on secp256k1, the message itself on Ed25519. key is the one whose address the chain knows, before Taproot's tweak.
-func ProofMessage(suite, chain string, key group.Point, statement []byte) ([]byte, error) {
+// on secp256k1, the message itself on Ed25519. key is the one whose address the chain knows, before Taproot's tweak; tree the root of the address's scripts, nil where it has none.
+func ProofMessage(suite, chain string, key group.Point, tree *[32]byte, statement []byte) ([]byte, error) {
 	if !Serves(suite, chain) {
 		return nil, fmt.Errorf("proof: a key of suite %s signs nothing on chain %s", suite, chain)
 	}
@@ -33,7 +33,7 @@ func ProofMessage(suite, chain string, key group.Point, statement []byte) ([]byt
 	}
 	script := bitcoin.WitnessKeyHashScript(key.Bytes())
 	if suite == suiteBIP340 {
-		out, err := hd.TapTweak(key.(*secp256k1.Point), nil)
+		out, err := hd.TapTweak(key.(*secp256k1.Point), tree)
 		if err != nil {
 			return nil, fmt.Errorf("proof: %w", err)
 		}
@@ -91,8 +91,8 @@ func ParseProof(chain, text string) (sig []byte, err error) {
 }
 
 // CheckProof verifies a proof's signature by a vault's key, with code that shares nothing with what made it.
-func CheckProof(suite, chain string, key group.Point, statement, sig []byte) error {
-	message, err := ProofMessage(suite, chain, key, statement)
+func CheckProof(suite, chain string, key group.Point, tree *[32]byte, statement, sig []byte) error {
+	message, err := ProofMessage(suite, chain, key, tree, statement)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func CheckProof(suite, chain string, key group.Point, statement, sig []byte) err
 		return checkEVM(key, [32]byte(message), sig)
 	case suite == suiteBIP340:
 		var out hd.OutputKey
-		if out, err = hd.TapTweak(key.(*secp256k1.Point), nil); err == nil {
+		if out, err = hd.TapTweak(key.(*secp256k1.Point), tree); err == nil {
 			err = bitcoin.CheckTaprootProof(out, statement, sig)
 		}
 	default:

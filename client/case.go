@@ -19,6 +19,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/payload"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -254,7 +255,7 @@ func (c *Case) readSigned(raw []byte) (*Signed, error) {
 	case !c.Decoded():
 		return nil, fmt.Errorf("something is signed that cannot be decoded: %s", c.Unclear)
 	case c.Proof != nil:
-		err := chain.CheckProof(c.Proof.Suite, c.Proof.Chain, c.Proof.Key, c.Proof.Statement.Bytes(), raw)
+		err := chain.CheckProof(c.Proof.Suite, c.Proof.Chain, c.Proof.Key, policy.Tree(c.Vault.Vault, c.Proof.Suite), c.Proof.Statement.Bytes(), raw)
 		return &Signed{Hash: "0x" + c.Proof.Statement.ID().String(), Raw: raw}, err
 	}
 	done, err := c.Payload.ParseSigned(raw)

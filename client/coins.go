@@ -342,3 +342,28 @@ func ParseOutpoint(text string) (o psbt.Outpoint, err error) {
 	}
 	return o, nil
 }
+
+// Reclaim is a transaction for the wallet that holds a vault's recovery key (spec/chain-bitcoin 8.3): it takes coins whose leaf is open to one address. Nobody of the vault signs it.
+func (h Holding) Reclaim(some []psbt.Outpoint, to string, rate bitcoin.Rate) (*bitcoin.Reclaim, error) {
+	if h.Vault.Recovery == nil {
+		return nil, &RefusedError{"the vault's addresses have no recovery: it is chosen when a vault is made"}
+	}
+	if rate == 0 {
+		rate = h.Rate
+	}
+	var lost []bitcoin.Lost
+	for _, c := range h.Coins {
+		if c.Opens == 0 || some != nil && !slices.Contains(some, c.Outpoint) {
+			continue
+		}
+		k, err := h.Vault.Key(c.Suite, c.Path)
+		if err != nil {
+			return nil, err
+		}
+		lost = append(lost, bitcoin.Lost{Outpoint: c.Outpoint, Amount: c.Amount, Internal: k.Public})
+	}
+	if len(lost) == 0 || some != nil && len(lost) != len(some) {
+		return nil, &RefusedError{fmt.Sprintf("%d of the account's coins have a recovery leaf: `ostraka coin list` shows them", len(lost))}
+	}
+	return h.Vault.Recovery.Reclaim(h.Vault.Network, lost, to, rate)
+}

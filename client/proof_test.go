@@ -49,7 +49,7 @@ func (w *world) signProof() []byte {
 	p, s := w.proof()
 	key, err := secp256k1.DecodePoint(gethcrypto.CompressPubkey(&w.child().PublicKey))
 	w.must(err)
-	digest, err := chain.ProofMessage(p.Suite, p.Chain, key, s.Bytes())
+	digest, err := chain.ProofMessage(p.Suite, p.Chain, key, nil, s.Bytes())
 	w.must(err)
 	sig, err := gethcrypto.Sign(digest, w.child())
 	w.must(err)

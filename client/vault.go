@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/epoch"
@@ -122,7 +123,7 @@ func (v Vault) Address(r Root, chainID string, path hd.Path) (address string, ke
 	if key, _, err = ceremony.Child(r.Record, path); err != nil {
 		return "", nil, err
 	}
-	address, err = chain.Address(r.Suite, chainID, key)
+	address, err = chain.Address(r.Suite, chainID, key, policy.Tree(v.Vault, r.Suite))
 	return address, key, err
 }
 

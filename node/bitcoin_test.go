@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/chain/bitcoin"
 	purse "github.com/ostraka/ostraka/chain/bitcoin/coins"
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/payload"
@@ -30,6 +31,12 @@ type mixed struct{ setting }
 
 func mixing(t *testing.T, threshold int) mixed {
 	t.Helper()
+	return mixingWith(t, threshold, nil)
+}
+
+// mixingWith is mixing, of a vault whose Taproot addresses have a recovery.
+func mixingWith(t *testing.T, threshold int, r *charter.Recovery) mixed {
+	t.Helper()
 	w := nodetest.New(t, 3)
 	w.Suite = charter.SuiteBIP340
 	w.Change = func(d *charter.Document) {
@@ -38,6 +45,7 @@ func mixing(t *testing.T, threshold int) mixed {
 	}
 	w.Found()
 	file := w.VaultFile("mixed", threshold)
+	file.Recovery = r
 	file.Suites, file.Chains = []string{charter.SuiteBIP340, charter.SuiteECDSA}, []string{regtest}
 	id := w.AcceptVault(file)
 	w.Run("both keys are published", func() bool {
@@ -147,6 +155,35 @@ func TestBitcoin(t *testing.T) {
 	}
 }
 
+// A vault with a recovery: its addresses hold the leaf, change too; coins that were paid without it are spent beside; and it proves that it controls its address.
+func TestBitcoinWithRecovery(t *testing.T) {
+	t.Parallel()
+	m := mixingWith(t, 2, &charter.Recovery{Key: [32]byte(secp256k1.Group{}.Generator().Bytes()[1:]), Blocks: 144})
+	plain := m.coin(charter.SuiteBIP340, 1, 0, 25_000)
+	plain.Plain = true
+	plain.Outpoint.Index = 7
+	all := append(m.three(), plain)
+	raw := m.pays(func(t *purse.Transfer) { t.Payments[0].Amount = 50_000 }, all...)
+	it := m.asks(raw, 0)
+	st, n := m.Proposal(it)
+	m.hand(n)
+	m.Approve(st)
+	m.Run("all signatures are made", func() bool { return m.Signed(st) })
+	v, err := m.Hosts[1].Desk.Show(st.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.accepted(v.Raw, all)
+	if bare, err := (bitcoin.Vault{Network: m.holding().Vault.Network, Key: m.holding().Vault.Key}).Address(all[1].Spot); err != nil || bare == m.addr.Address {
+		t.Fatalf("its address has no leaf: %s, %v", bare, err)
+	}
+	proof := m.Intent(m.vault, m.addr, 1)
+	ps, pn := m.Proposal(proof)
+	m.hand(pn)
+	m.Approve(ps)
+	m.Run("the proof is signed", func() bool { return m.Signed(ps) })
+}
+
 // accepted runs a signed transaction through btcd's script engine.
 func (m mixed) accepted(raw []byte, spent []purse.Coin) {
 	m.T.Helper()
@@ -251,6 +288,48 @@ func TestBitcoinDenied(t *testing.T) {
 	elsewhere := m.asks(good, 0)
 	elsewhere.Chain = "bip122:000000000019d6689c085ae165831e93"
 	m.ruled(elsewhere, "shown", "decoded is chain")
+}
+
+// Of live intents that spend one coin a node allows one. A signed one gives its coins to none but what says so and does the same for more, or nothing.
+func TestCoinsAreGivenOnce(t *testing.T) {
+	t.Parallel()
+	m := mixing(t, 2)
+	all := m.three()
+	first := m.asks(m.pays(func(t *purse.Transfer) { t.Payments[0].Amount = 60_000 }, all...), 0)
+	st, n := m.Proposal(first)
+	m.hand(n)
+	// Another that spends one of the coins, and another besides, waits while nothing is signed.
+	rival := m.asks(m.pays(nil, all[1], m.coin(charter.SuiteBIP340, 1, 5, 50_000)), 0)
+	rs, rn := m.Proposal(rival)
+	m.hand(rn)
+	m.Approve(st)
+	m.Run("the first is signed", func() bool { return m.Signed(st) })
+	m.Approve(rs)
+	m.Run("the rival is denied", func() bool { return m.All(func(h *nodetest.Host) bool { return m.State(h, rs.ID()) == intent.Denied }) })
+	old, err := bitcoin.Decode(first.Transaction, m.holding().Vault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dearer, err := old.Replacement(bitcoin.PerVByte(8), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing, err := old.Cancellation(bitcoin.Spot{Suite: charter.SuiteBIP340, Path: [3]uint32{0, 1, 8}}, bitcoin.PerVByte(15), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.ruled(m.asks(dearer, 0), "nonce", "is used by intent") // it does not say that it replaces
+	elsewhere := m.asks(m.pays(func(t *purse.Transfer) { t.Payments[0].Amount = 50_000; t.Rate = bitcoin.PerVByte(18) }, all...), 0)
+	elsewhere.Replaces = st.ID()
+	m.ruled(elsewhere, "nonce", "is used by intent") // it pays something else
+	for _, raw := range [][]byte{dearer, nothing} {
+		it := m.asks(raw, 0)
+		it.Replaces = st.ID()
+		s, n := m.Proposal(it)
+		m.hand(n)
+		m.Approve(s)
+		m.Run("it takes the place", func() bool { return m.Signed(s) })
+	}
 }
 
 // ruled wants every node's own verdict: DENY by a rule, or, once all approved, ALLOW.

@@ -63,9 +63,6 @@ func (c *checker) check(ctx context.Context, asked decide.Question) (checked boo
 // checkBlock compares the block that a proof speaks of with the chain's.
 func (c *checker) checkBlock(ctx context.Context, chain string, b intent.Block) (checked bool, why string, err error) {
 	q := question{chain, fmt.Sprintf("block %d %x", b.Height, b.Hash)}
-	if strings.HasPrefix(chain, "bip122:") {
-		return c.checkCoinBlock(ctx, q, b)
-	}
 	id, err := strconv.ParseUint(strings.TrimPrefix(chain, "eip155:"), 10, 64)
 	if err != nil {
 		return false, "", nil // there is no endpoint of such a chain

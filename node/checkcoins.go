@@ -8,10 +8,8 @@ import (
 	"math/big"
 	"slices"
 
-	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
 	"github.com/ostraka/ostraka/chain/effect"
-	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/rpc/coin"
@@ -62,20 +60,6 @@ func spendingOf(p *payload.Bitcoin, asked decide.Question) coin.Spending {
 	// What moves nothing but a fee pays for its parents.
 	s.Child = !slices.ContainsFunc(p.Effects(), func(e effect.Effect) bool { return e.Operation != effect.Fee })
 	return s
-}
-
-// checkCoinBlock is checkBlock of a chain of Bitcoin.
-func (c *checker) checkCoinBlock(ctx context.Context, q question, b intent.Block) (checked bool, why string, err error) {
-	panel := c.coins[q.chain]
-	n, unknown := bitcoin.NetworkOf(q.chain)
-	if panel == nil || unknown != nil || b.Height > 1<<31 {
-		return false, "", nil
-	}
-	id := b.Hash
-	slices.Reverse(id[:]) // people write the last byte first
-	return c.answer(ctx, q, func(ctx context.Context) error {
-		return panel.CheckBlock(ctx, n, coin.Block{Height: uint32(b.Height), Hash: psbt.ID(id)})
-	})
 }
 
 // usualOfCoins is what a transaction of that size usually pays.

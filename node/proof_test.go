@@ -82,7 +82,7 @@ func TestProofOfEverySuite(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := chain.CheckProof(suite, s.addr.Chain, key, text.Bytes(), v.Raw); err != nil {
+				if err := chain.CheckProof(suite, s.addr.Chain, key, nil, text.Bytes(), v.Raw); err != nil {
 					t.Errorf("%s: %v", h.Own.Name, err)
 				}
 				if i > 0 && !bytes.Equal(raw, v.Raw) {
@@ -263,7 +263,7 @@ func TestVaultOfSeveralSuites(t *testing.T) {
 			t.Fatal(err)
 		}
 		v, _ := w.Hosts[2].Desk.Show(st.ID())
-		if err := chain.CheckProof(suite, addr.Chain, s.child(suite, addr.Path), text.Bytes(), v.Raw); err != nil {
+		if err := chain.CheckProof(suite, addr.Chain, s.child(suite, addr.Path), nil, text.Bytes(), v.Raw); err != nil {
 			t.Errorf("%s: %v", suite, err)
 		}
 	}

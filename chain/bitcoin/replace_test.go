@@ -121,3 +121,42 @@ func TestReplacesRefuses(t *testing.T) {
 		t.Errorf("what it evicts paid more: %v", err)
 	}
 }
+
+// A cancellation spends the same coins to the vault alone, for more; anything else keeps nothing off the chain, or does more than that.
+func TestCancellation(t *testing.T) {
+	v := vault(t, true)
+	old := decode(t, v, build(t, v, mixed(t, v)))
+	to := bitcoin.Spot{Suite: bitcoin.SuiteBIP340, Path: [3]uint32{0, 5, 9}}
+	b, err := old.Cancellation(to, bitcoin.PerVByte(40), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := decode(t, v, b)
+	if err := next.Cancels(old, 0); err != nil {
+		t.Error(err)
+	}
+	if e := next.Effects(); len(e) != 1 || !slices.Equal(next.Spends(), old.Spends()) || next.Fee() < bitcoin.PerVByte(40).Fee(next.VSize()) {
+		t.Errorf("effects %v, fee %d of %d vB", e, next.Fee(), next.VSize())
+	}
+	if _, err := old.Cancellation(to, bitcoin.PerVByte(100_000), 0); err == nil {
+		t.Error("a fee above all that the coins hold is built")
+	}
+	for name, change := range map[string]func(*bitcoin.Draft){
+		"a payment beside": func(d *bitcoin.Draft) {
+			d.Outs = append(d.Outs, bitcoin.Output{Amount: 1000, Address: payee(t, bitcoin.PayTaproot)})
+			d.Outs[0].Amount -= 1000
+		},
+		"a memo beside": func(d *bitcoin.Draft) { d.Outs = append(d.Outs, bitcoin.Output{Memo: []byte("x")}) },
+		"another account": func(d *bitcoin.Draft) {
+			d.Outs[0].Change = &bitcoin.Spot{Suite: bitcoin.SuiteBIP340, Path: [3]uint32{0, 6, 9}}
+		},
+		"fewer coins":           func(d *bitcoin.Draft) { d.Outs[0].Amount -= d.Ins[0].Amount; d.Ins = d.Ins[1:] },
+		"a fee that is too low": func(d *bitcoin.Draft) { d.Outs[0].Amount += next.Fee() - old.Fee() },
+	} {
+		d := draftOf(next)
+		change(&d)
+		if err := decode(t, v, build(t, v, d)).Cancels(old, 0); !errors.Is(err, bitcoin.ErrNoReplacement) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

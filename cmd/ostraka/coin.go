@@ -31,7 +31,7 @@ const (
 
 func (a *app) coinCommand() *cobra.Command {
 	c := &cobra.Command{Use: "coin", Short: "What accounts hold on Bitcoin, coin by coin"}
-	c.AddCommand(a.coinListCommand(), a.coinGatherCommand(), a.coinPacketCommand())
+	c.AddCommand(a.coinListCommand(), a.coinGatherCommand(), a.coinPacketCommand(), a.coinReclaimCommand())
 	return c
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/hd"
-	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -83,20 +83,16 @@ func exportOf(v client.Vault, r client.Root, x client.Account) (exportDocument, 
 		return d, err
 	}
 	d.XPub = account.XPub(hd.Mainnet)
-	script := hd.WPKH
-	if r.Suite == charter.SuiteBIP340 {
-		script = hd.TR
-	}
 	for _, on := range v.Chains {
 		n, err := bitcoin.NetworkOf(on)
 		if err != nil {
 			continue // not one of Bitcoin's
 		}
-		one, err := hd.NewDescriptor(script, n.Version(), root, path)
+		one, err := bitcoin.Vault{Network: n, Recovery: policy.Recovery(v.Vault)}.Descriptor(r.Suite, root, x.Path[0], x.Path[1])
 		if err != nil {
 			return d, err
 		}
-		d.Descriptors = append(d.Descriptors, one.String())
+		d.Descriptors = append(d.Descriptors, one)
 	}
 	return d, nil
 }

@@ -36,7 +36,7 @@ func TestExportedDescriptorsLeadToOurAddresses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			theirs, err := chain.Address(suite, bitcoin, child.Point)
+			theirs, err := chain.Address(suite, bitcoin, child.Point, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

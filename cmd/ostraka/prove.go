@@ -11,7 +11,9 @@ import (
 
 	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -119,7 +121,8 @@ type proofDocument struct {
 	Block     string  `json:"block,omitempty"`  // its hash
 	Text      string  `json:"text"`
 	Suite     string  `json:"suite"`
-	PublicKey string  `json:"public_key"` // the derived key; on Taproot the address holds its tweaked form
+	PublicKey string  `json:"public_key"`         // the derived key; on Taproot the address holds its tweaked form
+	Recovery  string  `json:"recovery,omitempty"` // on Taproot: the leaf of the address's scripts, as descriptors write it
 	Signature string  `json:"signature,omitempty"`
 }
 
@@ -133,6 +136,9 @@ func proofOf(c *client.Case) *proofDocument {
 	}
 	if b := c.Proof.AsOf; b != nil {
 		d.Height, d.Block = &b.Height, fmt.Sprintf("%#x", b.Hash)
+	}
+	if r := policy.Recovery(c.Vault.Vault); r != nil && c.Proof.Suite == charter.SuiteBIP340 {
+		d.Recovery = r.String()
 	}
 	if c.Signed != nil {
 		d.Signature = chain.FormatProof(c.Proof.Chain, c.Signed.Raw)

@@ -31,7 +31,7 @@ func provedFile(t *testing.T) (file, xpub string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, err := chain.Address(charter.SuiteECDSA, "eip155:1", child.Point)
+	address, err := chain.Address(charter.SuiteECDSA, "eip155:1", child.Point, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func provedFile(t *testing.T) (file, xpub string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	digest, err := chain.ProofMessage(p.Suite, p.Chain, child.Point, s.Bytes())
+	digest, err := chain.ProofMessage(p.Suite, p.Chain, child.Point, nil, s.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}

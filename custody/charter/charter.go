@@ -117,6 +117,7 @@ func (d Document) addVaults(b statement.Block) statement.Block {
 		if v.HoldRelease != 0 {
 			sub = sub.AddUint("hold-release", seconds64(v.HoldRelease))
 		}
+		sub = v.Recovery.add(sub)
 		if v.Rescue != nil {
 			sub = v.Rescue.add(sub)
 		}
@@ -253,6 +254,10 @@ func (d *Document) readVaults(f statement.Block) error {
 			InitiatorApproves: b.Get("initiator-approves") == "yes", UserVerification: b.Get("user-verification") == "yes",
 			Chains: b.All("chain"), Expiry: time.Duration(b.Uint("expiry")) * time.Second, RefreshEvery: time.Duration(b.Uint("refresh-every")) * time.Second,
 			Publish: b.Get("publish") == "yes", Witnesses: int(b.Uint("witnesses")), HoldRelease: time.Duration(b.Uint("hold-release")) * time.Second,
+		}
+		var err error
+		if v.Recovery, err = readRecovery(b); err != nil {
+			return fmt.Errorf("vault %s: %w", v.Name, err)
 		}
 		rescue, err := readRescue(b)
 		if err != nil {

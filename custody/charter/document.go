@@ -119,6 +119,7 @@ type Blueprint struct {
 	Publish               bool          // everybody is shown what is asked, approved, decided and signed
 	Witnesses             int           // other operators that must have cosigned the log with a decision before its node signs; 0: none
 	HoldRelease           time.Duration // that fewer than t operators must have run a release before t may sign with it; 0: none
+	Recovery              *Recovery     // nil: its Taproot addresses have no script
 	Rescue                *Rescue       // nil: nothing but t operators ever signs
 }
 

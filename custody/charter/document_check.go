@@ -130,6 +130,9 @@ func (v Blueprint) check(d Document) error {
 			return fmt.Errorf("chains: %w", err)
 		}
 	}
+	if err := v.Recovery.check(v.Suites, v.Chains); err != nil {
+		return err
+	}
 	for _, name := range v.Committee {
 		if _, ok := d.Station(name); !ok {
 			return fmt.Errorf("committee: %s is no operator of the circle", name)

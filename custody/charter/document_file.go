@@ -154,6 +154,10 @@ func readBlueprint(f *form.Map) Blueprint {
 		Chains: sorted(f.Texts("chains")), Expiry: seconds(f, "expiry", 24*time.Hour), RefreshEvery: seconds(f, "refresh-every", 0),
 		Publish: f.Has("publish") && f.YesNo("publish"), Witnesses: f.Optional("witnesses", 0), HoldRelease: seconds(f, "hold-release", 0),
 	}
+	if f.Has("recovery") {
+		v.Recovery = &Recovery{}
+		f.Sub("recovery", v.Recovery.read)
+	}
 	if f.Has("rescue") {
 		v.Rescue = &Rescue{}
 		f.Sub("rescue", v.Rescue.read)

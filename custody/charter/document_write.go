@@ -164,6 +164,12 @@ func (v Blueprint) fields() []string {
 	if v.HoldRelease != 0 {
 		out = append(out, fmt.Sprint("hold-release: ", seconds64(v.HoldRelease)))
 	}
+	if v.Recovery != nil {
+		out = append(out, "recovery:")
+		for _, line := range v.Recovery.fields() {
+			out = append(out, "  "+line)
+		}
+	}
 	if v.Rescue != nil {
 		out = append(out, "rescue:")
 		for _, line := range v.Rescue.fields() {

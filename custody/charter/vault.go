@@ -40,6 +40,7 @@ type Vault struct {
 	Suites    []string     // one root key each, 1 to 3, ascending
 	Threshold int          // t: operators needed to sign; 2 ≤ t ≤ n
 	Committee []string     // operators' names, 2 to 16, ascending
+	Recovery  *Recovery    // of its Taproot addresses; nil: they have no script
 	Created   time.Time
 	Terms     // Charter.Terms fills them in; without them nobody may do anything
 }
@@ -71,7 +72,7 @@ func (v Vault) Statement(salt statement.Salt) (statement.Statement, error) {
 	}
 	var b statement.Block
 	b = b.AddID("roster", v.Roster).AddID("charter", v.Charter).Add("name", v.Name).AddList("suite", v.Suites)
-	b = b.AddUint("threshold", uint64(v.Threshold)).AddList("member", v.Committee)
+	b = v.Recovery.add(b.AddUint("threshold", uint64(v.Threshold)).AddList("member", v.Committee))
 	return statement.Build(statement.Vault, b.AddTime("created", v.Created), salt)
 }
 
@@ -84,6 +85,10 @@ func VaultOf(s statement.Statement) (Vault, error) {
 	v := Vault{
 		ID: s.ID(), Roster: f.ID("roster"), Charter: f.ID("charter"), Name: f.Get("name"), Suites: f.All("suite"),
 		Threshold: int(f.Uint("threshold")), Committee: f.All("member"), Created: f.Time("created"),
+	}
+	var err error
+	if v.Recovery, err = readRecovery(f); err != nil {
+		return v, fmt.Errorf("vault %s: %w", v.Name, err)
 	}
 	return v, v.Validate()
 }
@@ -111,7 +116,7 @@ func (v Vault) validate() error {
 	if err := ascending(v.Suites, same); err != nil {
 		return fmt.Errorf("suites: %w", err)
 	}
-	return nil
+	return v.Recovery.check(v.Suites, nil)
 }
 
 // Draft is the statement of a vault that the charter lists, not made yet.
@@ -124,7 +129,7 @@ func (c Charter) Draft(name string, r Roster, now time.Time) (Vault, error) {
 		}
 		return Vault{}, fmt.Errorf("vault %s is not in %s, which lists %s", name, c.Title(), strings.Join(names, ", "))
 	}
-	v := Vault{Roster: r.ID, Charter: c.ID, Name: b.Name, Suites: b.Suites, Threshold: b.Threshold, Committee: b.Committee, Created: now.UTC().Truncate(time.Second)}
+	v := Vault{Roster: r.ID, Charter: c.ID, Name: b.Name, Suites: b.Suites, Threshold: b.Threshold, Committee: b.Committee, Recovery: b.Recovery, Created: now.UTC().Truncate(time.Second)}
 	return v, v.CheckRoster(r)
 }
 
@@ -151,6 +156,8 @@ func (v Vault) CheckCharter(c Charter) error {
 		return fmt.Errorf("vault %s is not in %s", v.Name, c.Title())
 	case !slices.Equal(v.Suites, b.Suites):
 		return fmt.Errorf("vault %s: suites: it has %v, the charter %v", v.Name, v.Suites, b.Suites)
+	case !sameRecovery(v.Recovery, b.Recovery):
+		return fmt.Errorf("vault %s: recovery: it has %s, the charter %s", v.Name, orNone(v.Recovery), orNone(b.Recovery))
 	case v.Threshold != b.Threshold:
 		return fmt.Errorf("vault %s: threshold: it has %d, the charter %d", v.Name, v.Threshold, b.Threshold)
 	case !slices.Equal(v.Committee, b.Committee):
@@ -246,6 +253,7 @@ func (v Vault) SameAs(o Vault) (difference string) {
 		{"charter", v.Charter == o.Charter},
 		{"name", v.Name == o.Name},
 		{"suites", slices.Equal(v.Suites, o.Suites)},
+		{"recovery", sameRecovery(v.Recovery, o.Recovery)},
 		{"threshold", v.Threshold == o.Threshold},
 		{"committee", slices.Equal(v.Committee, o.Committee)},
 	} {

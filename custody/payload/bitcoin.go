@@ -10,6 +10,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -45,15 +46,15 @@ func DecodeBitcoin(it intent.Intent, suite string, v bitcoin.Vault) (*Bitcoin, e
 
 // BitcoinVault is whose transactions are read and built on a chain: with the vault's keys, and the highest fee that the charter lets it pay.
 func BitcoinVault(chain string, c Context) (bitcoin.Vault, error) {
-	return VaultOf(chain, c.Root, c.Book.MaxRate(chain))
+	return VaultOf(chain, c.Root, policy.Recovery(c.Vault), c.Book.MaxRate(chain))
 }
 
 // VaultOf is BitcoinVault with the highest fee given by the caller: who only reads what others ruled on takes any.
-func VaultOf(chain string, root func(suite string) (Root, error), most bitcoin.Rate) (v bitcoin.Vault, err error) {
+func VaultOf(chain string, root func(suite string) (Root, error), recovery *bitcoin.Recovery, most bitcoin.Rate) (v bitcoin.Vault, err error) {
 	if v.Network, err = bitcoin.NetworkOf(chain); err != nil {
 		return v, err
 	}
-	v.Key, v.MaxRate = newRing(root).key, most
+	v.Key, v.MaxRate, v.Recovery = newRing(root).key, most, recovery
 	return v, nil
 }
 

@@ -113,3 +113,18 @@ func TestPlanNotes(t *testing.T) {
 		}
 	}
 }
+
+// What a recovery key may do is said of a vault that has one.
+func TestRecoveryNote(t *testing.T) {
+	key := "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+	bitcoin := `chains: ["bip122:000000000019d6689c085ae165831e93"]` + "\n    recovery:\n      key: \"" + key + "\"\n      blocks: 4320"
+	d := read(t, start(t), changed("suites: [ecdsa-secp256k1]", "suites: [bip340-secp256k1]", `chains: ["eip155:1"]`, bitcoin))
+	all, err := Charter(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "recovery: whoever holds key 79be667ef9dc alone takes each Taproot coin that lay still for 4320 blocks, about 30 days"
+	if !slices.ContainsFunc(all.Vaults[0].Notes, func(n string) bool { return strings.HasPrefix(n, want) }) {
+		t.Errorf("%q", all.Vaults[0].Notes)
+	}
+}

@@ -24,7 +24,7 @@ type Vault struct {
 	Spend   control.Spend
 	Broken  []control.Breach
 	SOS     bool     // figures count on guardians
-	Notes   []string // on its SOS plan: nothing that is refused
+	Notes   []string // on its SOS plan, recovery and evidence: nothing that is refused
 }
 
 // Broken counts the rules that are broken.
@@ -59,6 +59,15 @@ func Charter(d charter.Document) (Report, error) {
 		out.Vaults = append(out.Vaults, x)
 	}
 	return out, nil
+}
+
+// recoveryNotes say what no control number counts.
+func recoveryNotes(v charter.Blueprint) []string {
+	if v.Recovery == nil {
+		return nil
+	}
+	days := int(v.Recovery.Blocks) / 144
+	return []string{fmt.Sprintf("recovery: whoever holds key %x alone takes each Taproot coin that lay still for %d blocks, about %d days: no control number counts that. Spend coins to the vault before (`ostraka coin gather`)", v.Recovery.Key[:6], v.Recovery.Blocks, days)}
 }
 
 // checkSuites refuses a key that no chain of the vault has a use for, and a chain that no key signs for.
@@ -129,7 +138,7 @@ func one(d charter.Document, v charter.Blueprint) (Vault, error) {
 	if err != nil {
 		return Vault{}, err
 	}
-	return Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules), SOS: s.SOS != nil, Notes: append(notes(d, v), attestNotes(d, v)...)}, nil
+	return Vault{Name: v.Name, Figures: s.Measure(), Spend: s.Spend(), Broken: s.Check(rules), SOS: s.SOS != nil, Notes: slices.Concat(notes(d, v), recoveryNotes(v), attestNotes(d, v))}, nil
 }
 
 // Diff lists what differs between two charters, each of which has a policy that Charter accepts.

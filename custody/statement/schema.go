@@ -79,6 +79,7 @@ const (
 	MaxPayees       = 256
 	MaxContracts    = 128       // that vaults may call; likewise networks, types of typed data, codes
 	MaxFunctions    = 64        // of one contract
+	MaxRecovery     = 65_535    // blocks until a recovery leaf opens
 	MaxFeeRate      = 1_000_000 // satoshis per virtual byte
 	MaxDeclaration  = 2048      // bytes of a function, or of a type of typed data
 	MaxLabels       = 16        // of one payee
@@ -249,6 +250,8 @@ var vaultFields = []Spec{
 	suite("one root key each, in ascending order").times(1, len(suites)),
 	number("threshold", 2, MaxOperators, "operators needed to sign, at most the committee"),
 	label("member", "operator of the committee, in ascending order").times(2, MaxOperators),
+	hexOf("recovery-key", 32, "x-only: it alone spends a Taproot coin that lay still").optional(),
+	number("recovery-blocks", 1, MaxRecovery, "for so many blocks from the coin's own").optional(),
 	moment("created", "when it was made"),
 }
 

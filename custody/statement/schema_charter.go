@@ -70,6 +70,8 @@ var charterFields = []Spec{
 		word("publish", "everybody is shown what is asked, approved, decided and signed; absent: auditors alone", "yes").optional(),
 		number("witnesses", 1, MaxOperators-1, "other operators that must have cosigned the log with a node's decision before it signs").optional(),
 		number("hold-release", MinHold, MaxHold, "seconds that fewer than t operators must have run a release before t may sign with it").optional(),
+		hexOf("recovery-key", 32, "x-only: it alone spends a Taproot coin that lay still").optional(),
+		number("recovery-blocks", 1, MaxRecovery, "for so many blocks from the coin's own").optional(),
 		number("rescue-operators", 1, MaxOperators, "r: live operators that SOS needs; absent: there is no SOS").optional(),
 		number("rescue-guardians", 2, MaxGuardians, "k: guardians that it needs besides").optional(),
 		word("trigger", "on which a rescue begins, in ascending order; where there is none there is no plan, and nothing of what follows", "below-threshold", "compromise", "legal", "refusal", "silence").times(0, 5).with(

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain"
+	btc "github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/crypto/group/edwards25519"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
@@ -22,6 +23,7 @@ type Signed struct {
 	Statement []byte // exactly as it was signed, with its last line feed
 	Signature []byte // as the chain's tools read it (chain.ProofSignature)
 	Key       []byte // of the address: secp256k1 compressed, 33 bytes, before Taproot's tweak; Ed25519, 32 bytes
+	Leaf      string // the leaf of the address's scripts, as descriptors write it (spec/chain-bitcoin 8); empty: it has none
 }
 
 // Errors about time. Both come beside the proof, which holds but for its time.
@@ -110,14 +112,23 @@ func verify(out intent.Proof, p Signed, key group.Point, at time.Time) (intent.P
 	if key.IsIdentity() { // anybody signs for it
 		return intent.Proof{}, errors.New("proof: the key is the group's identity, which is nobody's")
 	}
-	address, err := chain.Address(out.Suite, out.Chain, key)
+	var tree *[32]byte
+	if p.Leaf != "" {
+		r, err := btc.ParseRecovery(p.Leaf)
+		if err != nil {
+			return intent.Proof{}, fmt.Errorf("proof: recovery: %w", err)
+		}
+		root := r.Root()
+		tree = &root
+	}
+	address, err := chain.Address(out.Suite, out.Chain, key, tree)
 	switch {
 	case err != nil:
 		return intent.Proof{}, fmt.Errorf("proof: %w", err)
 	case address != out.Address:
 		return intent.Proof{}, fmt.Errorf("proof: it says address %s, and the key's is %s", out.Address, address)
 	}
-	if err := chain.CheckProof(out.Suite, out.Chain, key, p.Statement, p.Signature); err != nil {
+	if err := chain.CheckProof(out.Suite, out.Chain, key, tree, p.Statement, p.Signature); err != nil {
 		return intent.Proof{}, err
 	}
 	switch {
@@ -137,6 +148,7 @@ func Parse(document []byte) (Signed, error) {
 	type object struct {
 		Statement, Signature string
 		Key                  string `json:"public_key"`
+		Leaf                 string `json:"recovery"`
 	}
 	var d struct {
 		object
@@ -155,7 +167,7 @@ func Parse(document []byte) (Signed, error) {
 	if o.Statement == "" || o.Signature == "" {
 		return Signed{}, errors.New("proof: the document holds no statement with a signature: it may not be signed yet")
 	}
-	p := Signed{Statement: []byte(o.Statement)}
+	p := Signed{Statement: []byte(o.Statement), Leaf: o.Leaf}
 	about, err := read(p.Statement)
 	if err != nil {
 		return Signed{}, err

@@ -60,7 +60,7 @@ func makes(t testing.TB, suite, on string) made {
 		t.Fatal(err)
 	}
 	m.key, m.secret = key, g.Scalar(7).Add(shift)
-	address, err := chain.Address(suite, on, key)
+	address, err := chain.Address(suite, on, key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func (m made) text(t testing.TB) []byte {
 // sign signs any statement with the child key, by others' code.
 func (m made) sign(t testing.TB, text []byte) Signed {
 	t.Helper()
-	message, err := chain.ProofMessage(m.suite, m.chain, m.key, text)
+	message, err := chain.ProofMessage(m.suite, m.chain, m.key, nil, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func (m made) sign(t testing.TB, text []byte) Signed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Signed{text, raw, m.key.Bytes()}
+	return Signed{Statement: text, Signature: raw, Key: m.key.Bytes()}
 }
 
 // all are the ways to verify, each by what the caller knows.
@@ -174,19 +174,19 @@ func TestVerifyRefuses(t *testing.T) {
 		other := makes(t, k.suite, k.chain)
 		other.proof.Text = "Something else"
 		bad := map[string]Signed{
-			"no signature": {good.Statement, nil, good.Key}, "no statement": {nil, good.Signature, good.Key}, "no last line feed": {bytes.TrimSuffix(good.Statement, []byte("\n")), good.Signature, good.Key},
-			"another's key": {good.Statement, good.Signature, g.Generator().Bytes()}, "a short key": {good.Statement, good.Signature, good.Key[1:]},
-			"another's signature": {good.Statement, other.sign(t, other.text(t)).Signature, good.Key}, "the root's key": {good.Statement, good.Signature, m.root.Bytes()},
+			"no signature": {Statement: good.Statement, Key: good.Key}, "no statement": {Signature: good.Signature, Key: good.Key}, "no last line feed": {Statement: bytes.TrimSuffix(good.Statement, []byte("\n")), Signature: good.Signature, Key: good.Key},
+			"another's key": {Statement: good.Statement, Signature: good.Signature, Key: g.Generator().Bytes()}, "a short key": {Statement: good.Statement, Signature: good.Signature, Key: good.Key[1:]},
+			"another's signature": {Statement: good.Statement, Signature: other.sign(t, other.text(t)).Signature, Key: good.Key}, "the root's key": {Statement: good.Statement, Signature: good.Signature, Key: m.root.Bytes()},
 		}
 		for i := range good.Signature {
 			b := bytes.Clone(good.Signature)
 			b[i] ^= 1
-			bad[fmt.Sprintf("byte %d of the signature", i)] = Signed{good.Statement, b, good.Key}
+			bad[fmt.Sprintf("byte %d of the signature", i)] = Signed{Statement: good.Statement, Signature: b, Key: good.Key}
 		}
 		for i := range good.Statement {
 			b := bytes.Clone(good.Statement)
 			b[i] ^= 1
-			bad[fmt.Sprintf("byte %d of the statement", i)] = Signed{b, good.Signature, good.Key}
+			bad[fmt.Sprintf("byte %d of the statement", i)] = Signed{Statement: b, Signature: good.Signature, Key: good.Key}
 		}
 		for name, change := range map[string]func(*intent.Proof){
 			"entity": func(p *intent.Proof) { p.Entity = "Other Ltd" }, "text": func(p *intent.Proof) { p.Text += "!" }, "address": func(p *intent.Proof) { p.Address = p.Address[1:] + "1" },
@@ -196,7 +196,7 @@ func TestVerifyRefuses(t *testing.T) {
 		} {
 			x := m
 			change(&x.proof)
-			bad["other "+name] = Signed{x.text(t), good.Signature, good.Key}
+			bad["other "+name] = Signed{Statement: x.text(t), Signature: good.Signature, Key: good.Key}
 		}
 		for by, verify := range m.all() {
 			for name, p := range bad {
@@ -250,7 +250,7 @@ func TestVerifyUnderAnother(t *testing.T) {
 		"no xpub":            {func() (intent.Proof, error) { return VerifyXPub(p, "xpub", noon) }, "extended public key"},
 		"no key":             {func() (intent.Proof, error) { return Verify(p, noon) }, "public key"},
 		"a key that is not it": {func() (intent.Proof, error) {
-			return VerifyUnder(Signed{p.Statement, p.Signature, g.Generator().Bytes()}, m.root, chainCode, noon)
+			return VerifyUnder(Signed{Statement: p.Statement, Signature: p.Signature, Key: g.Generator().Bytes()}, m.root, chainCode, noon)
 		}, "it comes with key"},
 	} {
 		if _, err := c.do(); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -266,7 +266,7 @@ func TestVerifyUnderAnother(t *testing.T) {
 	nobody := edwards25519.Group{}.Identity()
 	ed.proof.Address, ed.key, ed.secret = chain.FormatProof(solana, nobody.Bytes()), nobody, edwards25519.Group{}.Scalar(0)
 	forged := ed.sign(t, ed.text(t))
-	if err := chain.CheckProof(charter.SuiteEd25519, solana, nobody, forged.Statement, forged.Signature); err != nil {
+	if err := chain.CheckProof(charter.SuiteEd25519, solana, nobody, nil, forged.Statement, forged.Signature); err != nil {
 		t.Fatalf("the forgery is none: %v", err)
 	}
 	if _, err := Verify(forged, noon); err == nil {

@@ -34,7 +34,7 @@ func (x *vault) bitcoin(it intent.Intent) (*payload.Bitcoin, error) {
 			suite = k.suite
 		}
 	}
-	v, err := payload.VaultOf(it.Chain, root, math.MaxUint64)
+	v, err := payload.VaultOf(it.Chain, root, policy.Recovery(x.Vault), math.MaxUint64)
 	if err != nil {
 		return nil, err
 	}

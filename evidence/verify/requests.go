@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -605,7 +606,7 @@ func (q *request) checkProof(id [32]byte, raw []byte, child group.Point) error {
 	if s.ID() != statement.ID(id) {
 		return fmt.Errorf("it is over statement %s, the logs tell of %x", s.ID(), id)
 	}
-	return chain.CheckProof(p.Suite, p.Chain, child, s.Bytes(), raw)
+	return chain.CheckProof(p.Suite, p.Chain, child, policy.Tree(q.vault.Vault, p.Suite), s.Bytes(), raw)
 }
 
 // words say in short what an intent asks for.

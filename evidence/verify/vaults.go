@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/control"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -365,6 +366,9 @@ func (v *verifier) readAccounts(x *vault) {
 	}
 	if good > 0 {
 		v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("its %s from its key", count(good, "address follows", "addresses follow")), "derived here")
+		if r := policy.Recovery(x.Vault); r != nil {
+			v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("the chain itself lets one key, %x, take a coin of its Taproot addresses that lay still for %d blocks", r.Key, r.Blocks), "its addresses hold that script: derived here")
+		}
 	}
 	slices.SortFunc(x.out.Addresses, func(a, b Address) int { return strings.Compare(a.Path+a.Chain, b.Path+b.Chain) })
 }
@@ -374,7 +378,7 @@ func (x *vault) derives(a charter.Address) error {
 	if err != nil {
 		return err
 	}
-	address, err := chain.Address(a.Suite, a.Chain, child)
+	address, err := chain.Address(a.Suite, a.Chain, child, policy.Tree(x.Vault, a.Suite))
 	if err == nil && address != a.Address {
 		err = fmt.Errorf("at %s it has %s, not %s", a.Path, address, a.Address)
 	}

@@ -90,7 +90,7 @@ func read(s statement.Statement, it intent.Intent, v ceremony.View, c payload.Co
 	out := &decoded{key: v.Current.Record.KeyID}
 	key, err := Key(v, it.Path[:])
 	if err == nil {
-		out.address, err = chain.Address(v.Suite, it.Chain, key)
+		out.address, err = chain.Address(v.Suite, it.Chain, key, policy.Tree(v.Vault, v.Suite))
 	}
 	if err != nil {
 		out.unclear = fmt.Sprintf("the sender's address: %v", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/group"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/payload"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/ceremony"
 )
@@ -62,6 +63,7 @@ type proof struct {
 	intent.Proof
 	statement statement.Statement
 	key       group.Point
+	tree      *[32]byte // of the address's scripts; nil: it has none
 	digest    []byte
 }
 
@@ -70,11 +72,11 @@ func newProof(s statement.Statement, v ceremony.View, key group.Point) (*proof, 
 	if err != nil {
 		return nil, err
 	}
-	out := &proof{Proof: p, key: key}
+	out := &proof{Proof: p, key: key, tree: policy.Tree(v.Vault, v.Suite)}
 	if out.statement, err = p.Statement(); err != nil {
 		return nil, err
 	}
-	out.digest, err = chain.ProofMessage(p.Suite, p.Chain, key, out.statement.Bytes())
+	out.digest, err = chain.ProofMessage(p.Suite, p.Chain, key, out.tree, out.statement.Bytes())
 	return out, err
 }
 
@@ -95,7 +97,11 @@ func (p *proof) Spends() []string { return nil }
 func (p *proof) Travels() bool    { return false }
 
 func (p *proof) Uses() []effect.Use {
-	return []effect.Use{{Suite: p.Suite, Path: p.Path, Address: p.Address, Message: p.digest}}
+	u := effect.Use{Suite: p.Suite, Path: p.Path, Address: p.Address, Message: p.digest}
+	if p.tree != nil {
+		u.Root = p.tree[:]
+	}
+	return []effect.Use{u}
 }
 
 func (p *proof) Assemble(sigs []effect.Signature) (*payload.Signed, error) {
@@ -112,5 +118,5 @@ func (p *proof) Assemble(sigs []effect.Signature) (*payload.Signed, error) {
 
 func (p *proof) ParseSigned(raw []byte) (*payload.Signed, error) {
 	id := p.statement.ID()
-	return &payload.Signed{Raw: raw, Name: "0x" + id.String(), ID: id}, chain.CheckProof(p.Suite, p.Chain(), p.key, p.statement.Bytes(), raw)
+	return &payload.Signed{Raw: raw, Name: "0x" + id.String(), ID: id}, chain.CheckProof(p.Suite, p.Chain(), p.key, p.tree, p.statement.Bytes(), raw)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/share"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
 	"github.com/ostraka/ostraka/mpc/dkls"
@@ -258,7 +259,7 @@ func (x *Watch) digest(h *Host, it intent.Intent, st statement.Statement, suite 
 	if err != nil {
 		return [32]byte{}, err
 	}
-	message, err := chain.ProofMessage(suite, it.Chain, key, text)
+	message, err := chain.ProofMessage(suite, it.Chain, key, x.tree(h, it, suite), text)
 	if err != nil {
 		return [32]byte{}, err
 	}
@@ -367,7 +368,13 @@ func (x *Watch) proof(h *Host, it intent.Intent, st statement.Statement, raw []b
 	if err != nil {
 		return err
 	}
-	return chain.CheckProof(suite, it.Chain, key, text, raw)
+	return chain.CheckProof(suite, it.Chain, key, x.tree(h, it, suite), text, raw)
+}
+
+// tree is the root of the scripts of a vault's addresses, as a host has the vault.
+func (x *Watch) tree(h *Host, it intent.Intent, suite string) *[32]byte {
+	v, _ := h.Keeper.Root(it.Vault, suite)
+	return policy.Tree(v.Vault, suite)
 }
 
 // child is an intent's key as a host's disk has it in force.

@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
@@ -224,7 +225,7 @@ func derive(v ceremony.View, acc Account, index uint32) (Address, error) {
 		return Address{}, err
 	}
 	on := chain.First(v.Suite, v.Vault.Chains)
-	addr, err := chain.Address(v.Suite, on, key)
+	addr, err := chain.Address(v.Suite, on, key, policy.Tree(v.Vault, v.Suite))
 	return Address{path, v.Suite, on, addr, key.Bytes()}, err
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/payload"
+	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/ceremony"
 	"github.com/ostraka/ostraka/node/coins"
@@ -271,7 +272,7 @@ func (s *shelf) watch(on string, v ceremony.View, path [2]uint32, below uint32) 
 	if err != nil {
 		return err
 	}
-	own := bitcoin.Vault{Network: network, Key: func(_ string, full [3]uint32) (k bitcoin.Key, err error) {
+	own := bitcoin.Vault{Network: network, Recovery: policy.Recovery(v.Vault), Key: func(_ string, full [3]uint32) (k bitcoin.Key, err error) {
 		child, err := node.Child(full[2])
 		if err != nil {
 			return k, err
@@ -279,23 +280,34 @@ func (s *shelf) watch(on string, v ceremony.View, path [2]uint32, below uint32) 
 		return bitcoin.Key{Public: child.Bytes()}, nil
 	}}
 	for i := s.told[at]; i < below; i++ {
-		spot := bitcoin.Spot{Suite: v.Suite, Path: [3]uint32{path[0], path[1], i}}
-		script, err := own.Script(spot)
-		if skipped := (*hd.SkippedError)(nil); errors.As(err, &skipped) {
-			continue // one of 2^127 has no key
-		}
-		if err == nil {
-			err = s.book.Watch(script, coins.Owner{Vault: v.Vault.ID, Spot: spot})
-		}
-		if err != nil {
-			return err
-		}
-		if s.used[v.Vault.ID][string(script)] {
-			below = max(below, i+1+Ahead)
+		// Who knows the key alone may pay to its address without the vault's leaf: that is the vault's too.
+		for _, plain := range []bool{false, true}[:1+plains(own, v.Suite)] {
+			spot := bitcoin.Spot{Suite: v.Suite, Path: [3]uint32{path[0], path[1], i}, Plain: plain}
+			script, err := own.Script(spot)
+			if skipped := (*hd.SkippedError)(nil); errors.As(err, &skipped) {
+				break // one of 2^127 has no key
+			}
+			if err == nil {
+				err = s.book.Watch(script, coins.Owner{Vault: v.Vault.ID, Spot: spot})
+			}
+			if err != nil {
+				return err
+			}
+			if s.used[v.Vault.ID][string(script)] {
+				below = max(below, i+1+Ahead)
+			}
 		}
 	}
 	s.told[at] = below
 	return nil
+}
+
+// plains is how many addresses beside its own a key of a suite has.
+func plains(v bitcoin.Vault, suite string) int {
+	if v.Recovery != nil && suite == bitcoin.SuiteBIP340 {
+		return 1
+	}
+	return 0
 }
 
 // first is the height of a block before a time, found from the newest one back. Where a block is no longer kept, the search ends: what is older cannot be read.
@@ -362,6 +374,7 @@ type Purse struct {
 type Coin struct {
 	coins.Coin
 	Own, Waits bool
+	Opens      uint32 // in how many blocks its recovery leaf opens, and 1; 0: it has none
 }
 
 // A Reading is how far a chain's blocks were read.
@@ -416,10 +429,16 @@ func (p *Purses) Purse(ctx context.Context, on string, a charter.Account) (out P
 	all, left := s.book.Coins(a.Vault)
 	out.Left = left.Count
 	spent, change := onTheWay(p.Desk.OnTheWay(), on, a.Vault)
+	leaf := p.leaf(a.Vault)
 	for _, c := range all {
-		if [2]uint32(c.Spot.Path[:2]) == a.Path && !spent[c.Outpoint] && !c.Long {
-			out.Coins = append(out.Coins, Coin{Coin: c, Own: p.Desk.Made(a.Vault, c.Outpoint.ID.String())})
+		if [2]uint32(c.Spot.Path[:2]) != a.Path || spent[c.Outpoint] || c.Long {
+			continue
 		}
+		one := Coin{Coin: c, Own: p.Desk.Made(a.Vault, c.Outpoint.ID.String())}
+		if leaf != nil && c.Spot.Suite == bitcoin.SuiteBIP340 && !c.Spot.Plain {
+			one.Opens = leaf.Opens(c.Height, height) + 1
+		}
+		out.Coins = append(out.Coins, one)
 	}
 	for _, c := range change {
 		if [2]uint32(c.Spot.Path[:2]) == a.Path && !spent[c.Outpoint] {
@@ -436,6 +455,16 @@ func (p *Purses) Purse(ctx context.Context, on string, a charter.Account) (out P
 		return 0
 	})
 	return out, nil
+}
+
+// leaf is that of a vault's Taproot addresses; nil: they have none.
+func (p *Purses) leaf(vault statement.ID) *bitcoin.Recovery {
+	for _, v := range p.Vaults() {
+		if v.Vault.ID == vault {
+			return policy.Recovery(v.Vault)
+		}
+	}
+	return nil
 }
 
 // Fill reads the transactions that made coins.

@@ -243,6 +243,7 @@ func TestConsolidate(t *testing.T) {
 	if n, sum := change(tx); n != 1 || len(tx.Outputs()) != 1 || len(spent) != 10 || len(tx.Effects()) != 1 || tx.Fee() != bitcoin.PerVByte(10).Fee(tx.VSize()) || sum+tx.Fee() != 10*3000+45*1000 {
 		t.Errorf("%d change of %d, %d coins, fee %d", n, sum, len(spent), tx.Fee())
 	}
+	p.Vault.Recovery = nil
 	for _, c := range []struct {
 		rate  bitcoin.Rate
 		limit int
@@ -250,6 +251,15 @@ func TestConsolidate(t *testing.T) {
 		if _, _, err := p.Consolidate(at(bitcoin.SuiteBIP340, 77), c.rate, c.limit); err == nil {
 			t.Errorf("%+v: built", c)
 		}
+	}
+	// Where there is a leaf, one coin that goes to the vault itself has it closed again.
+	p = purse(t)
+	add(t, &p, at(bitcoin.SuiteBIP340, 1), 30_000)
+	if p.Vault.Recovery == nil {
+		t.Fatal("the purse's vault has no recovery")
+	}
+	if _, spent, err := p.Consolidate(at(bitcoin.SuiteBIP340, 77), bitcoin.PerVByte(10), 1); err != nil || len(spent) != 1 {
+		t.Errorf("a leaf is not closed: %d coins, %v", len(spent), err)
 	}
 }
 

@@ -124,8 +124,12 @@ func (p Purse) Consolidate(to bitcoin.Spot, rate bitcoin.Rate, limit int) (unsig
 			spent = append(spent, usable[i])
 		}
 	}
-	if len(spent) < 2 {
-		return nil, nil, fmt.Errorf("consolidate: %d coins are worth spending at %s, and it takes two", len(spent), rate)
+	least := 2
+	if p.Vault.Recovery != nil {
+		least = 1 // one that is spent to the vault itself has its leaf closed again
+	}
+	if len(spent) < least {
+		return nil, nil, fmt.Errorf("consolidate: %d coins are worth spending at %s, and it takes %d", len(spent), rate, least)
 	}
 	return p.all(spent, bitcoin.Output{Change: &to}, rate, bitcoin.Replaceable)
 }
