@@ -59,7 +59,11 @@ func (c *Circle) Holding(ctx context.Context, v Vault, a Account, on string) (ou
 		if err != nil {
 			return Holding{}, err
 		}
-		h, err := readHolding(out.Vault, a, res.Msg)
+		mine, err := v.bitcoin(on) // each answer is read with keys of its own: a vault remembers what it derived, and answers come at once
+		if err != nil {
+			return Holding{}, err
+		}
+		h, err := readHolding(mine, a, res.Msg)
 		if err != nil {
 			return h, &VerifyError{m.Name, err}
 		}
@@ -221,13 +225,13 @@ func (c *Circle) PreparePayment(ctx context.Context, p Payment) (statement.State
 	return c.PreparePacket(p, raw)
 }
 
-// change is where what is left goes: an address that was given out, and proved itself.
+// change is where what is left goes: an address that was given out, and at which two nodes look for coins, whatever one of them says.
 func (p Payment) change() (bitcoin.Spot, error) {
 	if p.Change != nil {
 		return *p.Change, nil
 	}
 	for _, suite := range []string{bitcoin.SuiteBIP340, bitcoin.SuiteECDSA} {
-		if n := p.Account.Given(suite); n > 0 && slices.Contains(p.Vault.Suites, suite) {
+		if n := p.Account.Looked(suite); n > 0 && slices.Contains(p.Vault.Suites, suite) {
 			return bitcoin.Spot{Suite: suite, Path: [3]uint32{p.Account.Path[0], p.Account.Path[1], uint32(n - 1)}}, nil
 		}
 	}

@@ -367,6 +367,20 @@ func (a Account) Given(suite string) (most int) {
 	return most
 }
 
+// ahead is how many addresses beyond those that it gave out itself each node looks for in blocks of Bitcoin.
+const ahead = 40
+
+// Looked is below which index an address of a suite was given out as some node says, and is one at which two nodes look for coins. One node's word alone is not enough: change that goes
+// to an address far beyond would be found by none of them.
+func (a Account) Looked(suite string) int {
+	most, second := 0, 0
+	for _, given := range a.Addresses {
+		n := given[suite]
+		most, second = max(most, n), max(second, min(most, n))
+	}
+	return min(most, second+ahead)
+}
+
 // Accounts lists a vault's accounts. The nodes must agree on what a name means.
 func (c *Circle) Accounts(ctx context.Context, v Vault) ([]Account, []Failure, error) {
 	answers := Ask(ctx, c, func(ctx context.Context, m *Member) ([]Account, error) {

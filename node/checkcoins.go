@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/big"
@@ -27,10 +28,26 @@ func (c *checker) checkCoins(ctx context.Context, asked decide.Question) (checke
 	if panel == nil {
 		return true, "", fmt.Errorf("chain %s: %w", p.Chain(), errNoCoins)
 	}
-	q := question{p.Chain(), fmt.Sprint("coins", asked.Replacing, p.ID())}
-	return c.answer(ctx, q, func(ctx context.Context) error {
-		return panel.Check(ctx, spendingOf(p, asked))
+	s := spendingOf(p, asked)
+	return c.answer(ctx, question{p.Chain(), coinQuestion("coins", p, asked.Replacing, mayWait(s))}, func(ctx context.Context) error {
+		return panel.Check(ctx, s)
 	})
+}
+
+// coinQuestion is a question's name. A transaction's id covers neither the amounts of its coins nor which of its outputs are change: one answer for all that have it would let whoever proposes a lie
+// beside an honest transaction have that one denied.
+func coinQuestion(what string, p *payload.Bitcoin, besides ...any) string {
+	return fmt.Sprintf("%s %x %v", what, sha256.Sum256(p.Unsigned()), besides)
+}
+
+// mayWait are the coins that may wait, since the vault made them.
+func mayWait(s coin.Spending) (all []int) {
+	for i, c := range s.Coins {
+		if s.Own(c.Outpoint.ID) {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 func spendingOf(p *payload.Bitcoin, asked decide.Question) coin.Spending {
@@ -55,7 +72,7 @@ func (c *checker) usualOfCoins(ctx context.Context, p payload.Payload) (*big.Int
 	if panel == nil {
 		return nil, nil
 	}
-	q := question{b.Chain(), fmt.Sprint("fee", b.ID())}
+	q := question{b.Chain(), coinQuestion("fee", b)}
 	checked, _, err := c.answer(ctx, q, func(ctx context.Context) error {
 		rate, err := coin.Usual(ctx, panel)
 		if err != nil {

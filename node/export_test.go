@@ -9,7 +9,9 @@ import (
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/rpc"
+	"github.com/ostraka/ostraka/node/rpc/coin"
 )
 
 // MayStart says why a session must not begin now.
@@ -35,3 +37,11 @@ func ListenSocket(path string) (net.Listener, error) { return listenSocket(path)
 func AskBlock(endpoints map[string]*rpc.Panel) func(context.Context, string, intent.Block) (bool, string, error) {
 	return (&checker{endpoints: endpoints, answers: map[question]*answer{}}).checkBlock
 }
+
+// AskCoins is how a node with these endpoints looks for the coins of a transaction.
+func AskCoins(panels map[string]*coin.Panel) func(context.Context, decide.Question) (bool, string, error) {
+	return (&checker{coins: panels, answers: map[question]*answer{}}).check
+}
+
+// ErrAsking says that an answer is awaited.
+var ErrAsking = errAsking

@@ -274,11 +274,11 @@ func (p *paying) changeTo(out client.Payment) (*bitcoin.Spot, error) {
 		return nil, usage("--change %q: want the index of an address", p.change)
 	}
 	for _, suite := range []string{bitcoin.SuiteBIP340, bitcoin.SuiteECDSA} {
-		if int(index) < out.Account.Given(suite) {
+		if uint64(index) < uint64(out.Account.Looked(suite)) {
 			return &bitcoin.Spot{Suite: suite, Path: [3]uint32{out.Account.Path[0], out.Account.Path[1], index}}, nil
 		}
 	}
-	return nil, usage("--change %d: the account gave out no such address: `ostraka address new` does", index)
+	return nil, usage("--change %d: the account gave out no such address, or only one node looks for coins there: `ostraka address new` gives one out", index)
 }
 
 func (p *proposal) payments() (all []coins.Payment, err error) {

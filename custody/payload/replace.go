@@ -2,6 +2,7 @@ package payload
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/ostraka/ostraka/chain/evm"
 )
@@ -22,6 +23,24 @@ func Replaces(next, old Payload) error {
 		return errOther
 	}
 	return a.Replaces(b.Transaction, 0)
+}
+
+// Slot names what a payload uses and its chain gives once, as limits count it: of all payloads with one slot the chain takes one. Empty: it uses nothing of the kind. Of the coins of a
+// transaction of Bitcoin it is the most valuable: under all their names together, whoever asked for one coin with another each time would be counted each time, and at most one of these
+// transactions ever takes place.
+func Slot(p Payload) string {
+	b, ok := p.(*Bitcoin)
+	if !ok {
+		return strings.Join(p.Spends(), " ")
+	}
+	most, slot := uint64(0), ""
+	names := p.Spends()
+	for i, in := range b.Inputs() {
+		if slot == "" || in.Amount > most || in.Amount == most && names[i] < slot {
+			most, slot = in.Amount, names[i]
+		}
+	}
+	return slot
 }
 
 // Takes says why a transaction does not take the place of another that waits on its chain: as one that does the same for more, or as one that does nothing, and so keeps the other off

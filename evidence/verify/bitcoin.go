@@ -73,7 +73,7 @@ func (v *verifier) readsBitcoin(x *vault, it intent.Intent, o *rescue.Outflow) {
 			o.Other = "operation " + string(e.Operation)
 		}
 	}
-	o.Slot = strings.Join(tx.Spends(), " ")
+	o.Slot = payload.Slot(tx)
 	c, known := v.history.Version(it.Charter)
 	if !known {
 		o.Unmeasured = "it names a charter that was never in force"

@@ -240,6 +240,20 @@ func compare(x, y psbt.Outpoint) int {
 	return int(int64(x.Index) - int64(y.Index))
 }
 
+// Reached is up to which index coins of a vault lie on keys of one suite and account, and 1, or lay in the last Depth blocks: of those whose spots count. Coins that a Rescan found count before it ends.
+func (b *Book) Reached(vault statement.ID, suite string, counts func(bitcoin.Spot) bool) map[[2]uint32]uint32 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	out := map[[2]uint32]uint32{}
+	for _, c := range b.mem.coins {
+		if c.Vault == vault && c.Spot.Suite == suite && counts(c.Spot) {
+			at := [2]uint32(c.Spot.Path[:2])
+			out[at] = max(out[at], c.Spot.Path[2]+1)
+		}
+	}
+	return out
+}
+
 // Fill reads the transactions that made P2WPKH coins, into Previous. They are many: ask for the coins that are to be spent alone.
 func (b *Book) Fill(ctx context.Context, coins []Coin) error {
 	read := map[psbt.ID][]byte{}

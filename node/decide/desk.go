@@ -165,7 +165,7 @@ type Desk struct {
 	claims map[statement.ID]claim           // of the intents that have not come to an end
 	slots  map[string]map[statement.ID]bool // which of them use one thing that its chain gives once
 	open   map[initiator]int                // how many of them are not signed
-	names  map[string]bool                  // of transactions that vaults signed, as their chains write them
+	names  map[made]bool                    // transactions that vaults signed
 
 	chapters map[statement.ID]*policy.Book // what charters say of chains, by their ids
 
@@ -233,7 +233,7 @@ type ruling struct {
 func New(cfg Config) *Desk {
 	return &Desk{
 		cfg: cfg, files: map[statement.ID]*file{}, live: map[statement.ID]*file{}, poor: map[engine.PartyID]record{},
-		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[string]map[statement.ID]bool{}, chapters: map[statement.ID]*policy.Book{}, open: map[initiator]int{}, names: map[string]bool{}, unallowed: map[statement.ID]wait{},
+		flows: map[statement.ID]outflows{}, books: map[statement.ID]*sync.Mutex{}, damaged: map[statement.ID]error{}, claims: map[statement.ID]claim{}, slots: map[string]map[statement.ID]bool{}, chapters: map[statement.ID]*policy.Book{}, open: map[initiator]int{}, names: map[made]bool{}, unallowed: map[statement.ID]wait{},
 	}
 }
 

@@ -246,7 +246,7 @@ func sosFlows(doc charter.Document, v charter.Vault, p payload.Payload) (out []s
 	return out, nil
 }
 
-// movedFlows are what a transaction does that is transfers alone. What comes back to its own account is no effect of it.
+// movedFlows are what a transaction does that is transfers alone; of another, with errNoMove, its transfers and fee. What comes back to its own account is no effect of it.
 func movedFlows(doc charter.Document, p payload.Payload) (out []sos.Flow, err error) {
 	flows, err := policy.FlowsOf(doc, p.Effects())
 	if err != nil {
@@ -259,11 +259,18 @@ func movedFlows(doc charter.Document, p payload.Payload) (out []sos.Flow, err er
 			y.What = sos.Fee
 		case policy.Transfer:
 		default:
-			return nil, errNoMove
+			err = errNoMove
+			continue
 		}
 		out = append(out, y)
 	}
-	return out, nil
+	return out, err
+}
+
+// leftFlows are what left with a transaction that is counted and not judged: of one that does more than move, what it moves. ok is false where that cannot be told.
+func leftFlows(doc charter.Document, v charter.Vault, p payload.Payload) (out []sos.Flow, ok bool) {
+	out, err := sosFlows(doc, v, p)
+	return out, err == nil || errors.Is(err, errNoMove) && len(out) > 0
 }
 
 // called says that a transaction is a call that the plan of a vault names, without value.
@@ -300,8 +307,8 @@ func (d *Desk) tookPlace(ctx context.Context, now time.Time, f *file, ev intent.
 	if err != nil {
 		return write
 	}
-	flows, err := sosFlows(x.Document, v.Vault, f.payload)
-	if err != nil { // it moves what the charter does not know: nothing counted it
+	flows, ok := leftFlows(x.Document, v.Vault, f.payload)
+	if !ok { // it moves what the charter does not know: nothing counted it
 		return write
 	}
 	o := sos.Outflow{Intent: f.stmt.ID(), Key: it.Key, Transaction: true, Chain: it.Chain, Flows: flows, Slot: slotKey(f.slot())}

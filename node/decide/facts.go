@@ -52,6 +52,9 @@ func (d *Desk) decode(f *file, v ceremony.View) intent.Facts {
 		return out
 	}
 	out.Address, out.Chain, out.Decoded = f.read.address, f.read.chain, f.read.lines
+	if err := d.together(f.payload, v); err != nil {
+		out.Decoded, out.Unclear = nil, err.Error()
+	}
 	return out
 }
 
@@ -132,13 +135,20 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 	if r.Verdict == intent.Deny || f.waits != "" {
 		return r, facts, e, nil
 	}
+	if why, later := d.misnamed(f); why != "" {
+		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleNonce, why
+		if later {
+			r.Verdict, f.waits = intent.Wait, why
+		}
+		return r, facts, e, nil
+	}
 	// Nothing is the rival of a proof: it has no nonce.
 	by, replaces, ok := d.rival(f, e.rules(), false)
 	if ok && by.signed {
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleNonce, by.taken()
 		return r, facts, e, nil
 	}
-	checked, why, err := d.state(ctx, f.payload, replaces)
+	checked, why, err := d.state(ctx, f, replaces)
 	switch {
 	case err != nil:
 		// Trouble with our endpoint decides nothing: we wait for it.
@@ -158,9 +168,10 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 }
 
 // state compares what is to be signed with the chain, as this node's own endpoint sees it.
-func (d *Desk) state(ctx context.Context, p payload.Payload, replaces bool) (checked bool, why string, err error) {
+func (d *Desk) state(ctx context.Context, f *file, replaces bool) (checked bool, why string, err error) {
+	p, vault := f.payload, f.life.Intent().Vault
 	if travels(p) {
-		return d.cfg.Check(ctx, Question{Payload: p, Replacing: replaces, Own: d.Made})
+		return d.cfg.Check(ctx, Question{Payload: p, Replacing: replaces, Own: func(id string) bool { return d.Made(vault, id) }})
 	}
 	if p, ok := p.(*proof); ok && p.AsOf != nil {
 		if !chain.ReadsBlocks(p.Chain()) {
@@ -187,12 +198,18 @@ func (d *Desk) mayDecide(f *file) bool {
 type Question struct {
 	Payload   payload.Payload
 	Replacing bool                 // it takes the place of another that waits on its chain
-	Own       func(id string) bool // whether a transaction, as its chain names it, is one that this node knows to be signed by a vault
+	Own       func(id string) bool // whether a transaction, as its chain names it, is one that this node knows to be signed by the same vault
 }
 
-// Made says whether a transaction, as its chain names it, is one that this node knows a vault's signature of.
-func (d *Desk) Made(id string) bool {
+// Made says whether a transaction, as its chain names it, is one that this node knows a vault's signature of. Another vault is a stranger, who may replace what waits.
+func (d *Desk) Made(vault statement.ID, id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.names[id]
+	return d.names[made{vault, id}]
+}
+
+// made is a transaction that a vault signed, as its chain writes it.
+type made struct {
+	vault statement.ID
+	name  string
 }

@@ -30,13 +30,12 @@ type outflow struct {
 	at      time.Time // zero: nothing is given out
 }
 
-// slot names all that a file's payload uses and its chain gives once: of payloads with one slot the chain takes one. What uses nothing of the kind has a slot of its own.
+// slot is payload.Slot. What uses nothing of the kind has a slot of its own.
 func (f *file) slot() string {
-	spends := f.payload.Spends()
-	if len(spends) == 0 {
-		return "intent:" + f.stmt.ID().String()
+	if slot := payload.Slot(f.payload); slot != "" {
+		return slot
 	}
-	return strings.Join(spends, " ")
+	return "intent:" + f.stmt.ID().String()
 }
 
 // slotKey is what a slot's debit stands under in a ledger.

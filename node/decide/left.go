@@ -50,7 +50,7 @@ func (d *Desk) leftBy(doc charter.Document, f *file) (p sos.Past, ok bool) {
 	}
 	p.Outflow = sos.Outflow{Intent: f.stmt.ID(), Vault: v.Vault.Name, Key: it.Key, Transaction: true, Chain: it.Chain}
 	p.Slot = slotKey(f.slot())
-	if p.Flows, err = sosFlows(doc, v.Vault, f.payload); err != nil {
+	if p.Flows, ok = leftFlows(doc, v.Vault, f.payload); !ok {
 		return p, false // of an asset that the charter does not know: no cap and no tranche is of it
 	}
 	for _, by := range slices.Sorted(maps.Keys(f.decisions)) {

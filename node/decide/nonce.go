@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,7 +129,7 @@ func (d *Desk) recount(f *file) {
 func (d *Desk) track(f *file) {
 	id := f.stmt.ID()
 	if name := f.life.Hash(); name != "" && travels(f.payload) {
-		d.names[name] = true
+		d.names[made{f.life.Intent().Vault, name}] = true
 	}
 	d.untrack(id)
 	d.debit(f)
@@ -205,6 +206,28 @@ func (d *Desk) rival(f *file, may, reserve bool) (by claim, replaces, ok bool) {
 		d.claims[own.id] = own
 	}
 	return by, replaces, ok
+}
+
+// misnamed says why an intent does not take the place of the one that its initiator says. Approvers read that the chain takes one of the two, and would pay twice if it could take both; later:
+// this node may hear of the other yet.
+func (d *Desk) misnamed(f *file) (why string, later bool) {
+	named := f.life.Intent().Replaces
+	if named.IsZero() {
+		return "", false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, live := d.claims[named]
+	shares := slices.ContainsFunc(d.claims[f.stmt.ID()].spends, func(s string) bool { return d.slots[s][named] })
+	switch {
+	case live && shares:
+		return "", false
+	case live:
+		return fmt.Sprintf("it is to replace intent %s, and uses neither nonce nor coin of it, so the chain could take both: propose it anew without replacing, or `ostraka tx bump %s`", named.Short(), named.Short()), false
+	case d.files[named] != nil:
+		return fmt.Sprintf("it is to replace intent %s, which is over: propose it anew without replacing", named.Short()), false
+	}
+	return fmt.Sprintf("it is to replace intent %s, which this node does not know: wait until it has heard of it", named.Short()), true
 }
 
 // gives says that a signed transaction waits on its chain, and gives its place to another: where a plan rules, to one that does the same for more; else to one whose initiator said so,

@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/evidence/tlog"
 	protocol "github.com/ostraka/ostraka/mpc/ceremony"
@@ -74,23 +75,47 @@ func (f *file) keepPart(i int, sig effect.Signature) {
 // root is the vault's root of a suite. An intent names one key and its epoch, and approvals collected under one committee serve no other: so all roots that sign for it are
 // held by the same operators, with the same threshold.
 func (d *Desk) root(v ceremony.View, suite string) (ceremony.View, error) {
+	w, err := d.known(v, suite)
+	if err != nil {
+		return w, err
+	}
+	if w.Vault.Threshold != v.Vault.Threshold || !slices.Equal(w.Vault.Committee, v.Vault.Committee) {
+		return w, fmt.Errorf("vault %s: its keys of suites %s and %s are held by different operators now: spend their coins in transactions of their own", v.Vault.Name, v.Suite, suite)
+	}
+	w.Vault = v.Vault // on the terms that the intent stands under
+	return w, nil
+}
+
+// known is the vault's root of a suite, whoever holds it: what was signed before one of the keys moved on is read with it still, counts, and is followed.
+func (d *Desk) known(v ceremony.View, suite string) (ceremony.View, error) {
 	if v.Suite == suite {
 		return v, nil
 	}
 	for _, w := range d.cfg.Vault(v.Vault.ID) {
-		if w.Suite != suite {
-			continue
-		}
-		if w.Current == nil || w.Damage != nil {
+		switch {
+		case w.Suite != suite:
+		case w.Current == nil || w.Damage != nil:
 			return w, errors.Join(ceremony.ErrNoKey, w.Damage)
+		default:
+			return w, nil
 		}
-		if w.Vault.Threshold != v.Vault.Threshold || !slices.Equal(w.Vault.Committee, v.Vault.Committee) {
-			return w, fmt.Errorf("vault %s: its keys of suites %s and %s are held by different operators now: spend their coins in transactions of their own", v.Vault.Name, v.Suite, suite)
-		}
-		w.Vault = v.Vault // on the terms that the intent stands under
-		return w, nil
 	}
 	return v, fmt.Errorf("vault %s has no key of suite %s", v.Vault.Name, suite)
+}
+
+// together says why the keys that a payload uses do not sign one transaction now.
+func (d *Desk) together(p payload.Payload, v ceremony.View) error {
+	last := v.Suite
+	for _, u := range p.Uses() {
+		if u.Suite == last {
+			continue
+		}
+		if _, err := d.root(v, u.Suite); err != nil {
+			return err
+		}
+		last = u.Suite
+	}
+	return nil
 }
 
 // request is what a session is asked for that makes a use's signature.

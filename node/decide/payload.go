@@ -41,7 +41,7 @@ func (d *Desk) context(it intent.Intent, v ceremony.View) (c payload.Context, er
 	c.Vault = v.Vault
 	c.Book, err = d.chapter(it.Charter)
 	c.Root = func(suite string) (r payload.Root, err error) {
-		w, err := d.root(v, suite)
+		w, err := d.known(v, suite)
 		if err != nil {
 			return r, err
 		}

@@ -51,6 +51,8 @@ type Purses struct {
 type shelf struct {
 	book   *coins.Book
 	told   map[row]uint32
+	used   map[statement.ID]map[string]bool // by vault: scripts that moves show, as the book was when this process began
+	own    map[psbt.ID]bool                 // transactions of vaults whose change is looked for
 	loaded bool
 	behind uint32
 	err    error
@@ -100,21 +102,21 @@ func (p *Purses) shelf(on string, panel *coin.Panel) (*shelf, error) {
 	if p.books == nil {
 		p.books = map[string]*shelf{}
 	}
-	p.books[on] = &shelf{book: b, told: map[row]uint32{}}
+	p.books[on] = &shelf{book: b, told: map[row]uint32{}, used: map[statement.ID]map[string]bool{}, own: map[psbt.ID]bool{}}
 	return p.books[on], nil
 }
 
 // read tells the book of all addresses, reads some blocks, and reads those again in which an address beyond was used that it had not been told of.
 func (p *Purses) read(ctx context.Context, on string, panel *coin.Panel, s *shelf) error {
+	if err := p.load(ctx, on, s); err != nil {
+		return err
+	}
 	born, any, err := p.tell(ctx, on, s)
 	if err != nil || !any {
 		return err
 	}
-	if !s.loaded {
-		if err := s.book.Load(ctx); err != nil {
-			return err
-		}
-		s.loaded = true
+	if err := s.tellChange(p.Desk.OnTheWay(), on); err != nil {
+		return err
 	}
 	before, _, begun := s.book.Height()
 	behind, err := s.book.Step(ctx)
@@ -142,10 +144,83 @@ func (p *Purses) read(ctx context.Context, on string, panel *coin.Panel, s *shel
 	return err
 }
 
+// serves says whether a vault's key has addresses on a chain.
+func serves(v ceremony.View, on string) bool {
+	return v.Current != nil && slices.Contains(v.Vault.Chains, on) && chain.Serves(v.Suite, on)
+}
+
+// load reads a book once there is a vault, and which addresses were ever used: how far it was looked before this process began stands nowhere else. Other nodes gave them out, and
+// coins that were spent show them no more.
+func (p *Purses) load(ctx context.Context, on string, s *shelf) error {
+	if s.loaded {
+		return nil
+	}
+	var vaults []statement.ID
+	for _, v := range p.Vaults() {
+		if serves(v, on) && !slices.Contains(vaults, v.Vault.ID) {
+			vaults = append(vaults, v.Vault.ID)
+		}
+	}
+	if len(vaults) == 0 {
+		return nil
+	}
+	if err := s.book.Load(ctx); err != nil {
+		return err
+	}
+	for _, id := range vaults {
+		used := map[string]bool{}
+		for after := (coins.Mark{}); ; {
+			moves, err := s.book.History(ctx, id, after, pageOfMoves)
+			if err != nil {
+				return err
+			}
+			for _, m := range moves {
+				for _, l := range m.Addresses {
+					used[string(l.Script)] = true
+				}
+				after = m.Mark
+			}
+			if len(moves) < pageOfMoves {
+				break
+			}
+		}
+		s.used[id] = used
+	}
+	s.loaded = true
+	return nil
+}
+
+// pageOfMoves is how many are read at once.
+const pageOfMoves = 1024
+
+// tellChange makes known where change of signed transactions goes, before a block can hold it: whoever composed them may have chosen an address that nobody gave out.
+func (s *shelf) tellChange(all []decide.Sent, on string) error {
+	for _, sent := range all {
+		b, ok := sent.Payload.(*payload.Bitcoin)
+		if !ok || sent.Chain != on || s.own[b.ID()] {
+			continue
+		}
+		tx, err := psbt.ParseTx(slices.Clone(sent.Raw))
+		if err != nil {
+			return err
+		}
+		for i, o := range b.Outputs() {
+			if o.Change == nil {
+				continue
+			}
+			if err := s.book.Watch(tx.Outs[i].Script, coins.Owner{Vault: sent.Vault, Spot: *o.Change}); err != nil {
+				return err
+			}
+		}
+		s.own[b.ID()] = true
+	}
+	return nil
+}
+
 // tell makes the scripts of all accounts on a chain known to its book. born is when the first of these vaults was made.
 func (p *Purses) tell(ctx context.Context, on string, s *shelf) (born time.Time, any bool, err error) {
 	for _, v := range p.Vaults() {
-		if v.Current == nil || !slices.Contains(v.Vault.Chains, on) || !chain.Serves(v.Suite, on) {
+		if !serves(v, on) {
 			continue
 		}
 		if !any || v.Vault.Created.Before(born) {
@@ -167,17 +242,12 @@ func (p *Purses) tell(ctx context.Context, on string, s *shelf) (born time.Time,
 // extend looks further where addresses near the end are used.
 func (p *Purses) extend(ctx context.Context, on string, s *shelf) (more bool, err error) {
 	for _, v := range p.Vaults() {
-		if v.Current == nil || !chain.Serves(v.Suite, on) {
+		if !serves(v, on) {
 			continue
 		}
-		used := map[[2]uint32]uint32{}
-		all, _ := s.book.Coins(v.Vault.ID)
-		for _, c := range all {
-			if at := [2]uint32(c.Spot.Path[:2]); c.Spot.Suite == v.Suite {
-				used[at] = max(used[at], c.Spot.Path[2]+1)
-			}
-		}
-		for path, n := range used {
+		// Change may lie far beyond, where somebody put it: nobody looks at all that is between.
+		in := func(p bitcoin.Spot) bool { return p.Path[2] < s.told[row{v.Vault.ID, p.Suite, [2]uint32(p.Path[:2])}] }
+		for path, n := range s.book.Reached(v.Vault.ID, v.Suite, in) {
 			was := s.told[row{v.Vault.ID, v.Suite, path}]
 			if err := s.watch(on, v, path, n+Ahead); err != nil {
 				return more, err
@@ -188,7 +258,7 @@ func (p *Purses) extend(ctx context.Context, on string, s *shelf) (more bool, er
 	return more, ctx.Err()
 }
 
-// watch tells a book of an account's addresses below an index.
+// watch tells a book of an account's addresses below an index, and as far beyond those that were used before.
 func (s *shelf) watch(on string, v ceremony.View, path [2]uint32, below uint32) error {
 	at := row{v.Vault.ID, v.Suite, path}
 	if s.told[at] >= below {
@@ -222,6 +292,9 @@ func (s *shelf) watch(on string, v ceremony.View, path [2]uint32, below uint32) 
 			}
 			if err != nil {
 				return err
+			}
+			if s.used[v.Vault.ID][string(script)] {
+				below = max(below, i+1+Ahead)
 			}
 		}
 	}
@@ -355,13 +428,13 @@ func (p *Purses) Purse(ctx context.Context, on string, a charter.Account) (out P
 	out.Height, out.Block, out.Panel = height, id, panel.String()
 	all, left := s.book.Coins(a.Vault)
 	out.Left = left.Count
-	spent, change := p.onTheWay(on, a.Vault)
+	spent, change := onTheWay(p.Desk.OnTheWay(), on, a.Vault)
 	leaf := p.leaf(a.Vault)
 	for _, c := range all {
 		if [2]uint32(c.Spot.Path[:2]) != a.Path || spent[c.Outpoint] || c.Long {
 			continue
 		}
-		one := Coin{Coin: c, Own: p.Desk.Made(c.Outpoint.ID.String())}
+		one := Coin{Coin: c, Own: p.Desk.Made(a.Vault, c.Outpoint.ID.String())}
 		if leaf != nil && c.Spot.Suite == bitcoin.SuiteBIP340 && !c.Spot.Plain {
 			one.Opens = leaf.Opens(c.Height, height) + 1
 		}
@@ -412,16 +485,29 @@ func (p *Purses) Fill(ctx context.Context, on string, some []Coin) error {
 	return nil
 }
 
-// onTheWay are the coins that transactions of a vault spend which no block holds, and what comes back of them.
-func (p *Purses) onTheWay(on string, vault statement.ID) (spent map[psbt.Outpoint]bool, change []Coin) {
+// onTheWay are the coins that transactions of a vault spend which no block holds, and what comes back of them. Of two that spend one coin the chain takes one, and nobody knows which: what
+// comes back of either is no coin yet.
+func onTheWay(all []decide.Sent, on string, vault statement.ID) (spent map[psbt.Outpoint]bool, change []Coin) {
 	spent = map[psbt.Outpoint]bool{}
-	for _, s := range p.Desk.OnTheWay() {
+	takers := map[psbt.Outpoint]int{}
+	for _, s := range all {
+		if b, ok := s.Payload.(*payload.Bitcoin); ok && s.Chain == on {
+			for _, in := range b.Inputs() {
+				takers[in.Outpoint]++
+			}
+		}
+	}
+	for _, s := range all {
 		b, ok := s.Payload.(*payload.Bitcoin)
 		if !ok || s.Vault != vault || s.Chain != on || settled(s) {
 			continue
 		}
+		rivals := false
 		for _, in := range b.Inputs() {
-			spent[in.Outpoint] = true
+			spent[in.Outpoint], rivals = true, rivals || takers[in.Outpoint] > 1
+		}
+		if rivals {
+			continue
 		}
 		tx, err := psbt.ParseTx(slices.Clone(s.Raw))
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/rpc/coin"
+	"github.com/ostraka/ostraka/node/rpc/endpoint"
 )
 
 // script answers methods, or methods with their first parameters ("getblockhash 0"), with what stands beside "id", such as
@@ -332,6 +333,17 @@ func TestPanelBlock(t *testing.T) {
 		for _, m := range p.Members() {
 			if !strings.Contains(err.Error(), m.Endpoint()) {
 				t.Errorf("%s: %v does not name %s", name, err, m)
+			}
+		}
+	}
+	gone := script{"getblock": refusal(-1, "Block not available (pruned data)")}
+	if _, err := serve(t, gone, gone).Block(t.Context(), id); err == nil || endpoint.Environment(err) != nil {
+		t.Errorf("all have thrown it away, and it may come yet: %v", err)
+	}
+	for name, down := range map[string]script{"one is away": off, "one lies": gives(other)} {
+		for _, p := range []*coin.Panel{serve(t, gone, down), serve(t, down, gone)} {
+			if _, err := p.Block(t.Context(), id); endpoint.Environment(err) == nil {
+				t.Errorf("%s, and it is taken for thrown away: %v", name, err)
 			}
 		}
 	}

@@ -76,7 +76,8 @@ func (p *Panel) HashAt(ctx context.Context, height uint32) (psbt.ID, error) {
 	return a.id, err
 }
 
-// Block is a block's bytes, 81 to MaxBlock, from the first endpoint whose answer has that header (Client.Block).
+// Block is a block's bytes, 81 to MaxBlock, from the first endpoint whose answer has that header (Client.Block). That it is not kept any more, all must say: while one of them gives no answer, the
+// error is an environment's.
 func (p *Panel) Block(ctx context.Context, id psbt.ID) ([]byte, error) {
 	var errs []error
 	for _, m := range p.Members() {
@@ -86,6 +87,11 @@ func (p *Panel) Block(ctx context.Context, id psbt.ID) ([]byte, error) {
 		}
 		if errs = append(errs, err); ctx.Err() != nil {
 			break
+		}
+	}
+	for _, err := range errs {
+		if endpoint.Environment(err) != nil {
+			return nil, fmt.Errorf("block %s: no endpoint gives it (%v), and not all answer: %w", id, errors.Join(errs...), err)
 		}
 	}
 	return nil, fmt.Errorf("block %s: no endpoint gives it: %w", id, errors.Join(errs...))

@@ -1,0 +1,85 @@
+package client
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"connectrpc.com/connect"
+
+	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
+	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
+	"github.com/ostraka/ostraka/custody/charter"
+)
+
+const testnet = "bip122:000000000933ea01ad0ee984209779ba"
+
+// coinNode says what an account holds.
+type coinNode struct {
+	*fakeNode
+	says *v1.CoinsResponse
+}
+
+func (n coinNode) Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error) {
+	return connect.NewResponse(n.says), nil
+}
+
+// holds is what pays to the vault's addresses m/0/0/0 to n-1, one coin each.
+func (w *world) holds(n uint32) *v1.CoinsResponse {
+	w.t.Helper()
+	v, err := w.vault.bitcoin(testnet)
+	w.must(err)
+	out := &v1.CoinsResponse{Height: 9, Rate: 2000}
+	for i := range n {
+		script, err := v.Script(bitcoin.Spot{Suite: charter.SuiteECDSA, Path: [3]uint32{0, 0, i}})
+		w.must(err)
+		tx := psbt.Tx{Version: 2, Ins: []psbt.In{{Outpoint: psbt.Outpoint{ID: psbt.ID{1, byte(i)}}}}, Outs: []psbt.Out{{Amount: 10_000 + uint64(i), Script: script}}}
+		id := tx.ID()
+		slices.Reverse(id[:])
+		out.Coins = append(out.Coins, &v1.Coin{Transaction: id[:], Amount: 10_000 + uint64(i), Suite: charter.SuiteECDSA, Path: []uint32{0, 0, i}, Height: 3, Previous: tx.Bare()})
+	}
+	return out
+}
+
+// Answers come at once and are read side by side, with what a vault remembers of its keys: the race detector sees two that share it.
+func TestHolding(t *testing.T) {
+	w := newWorld(t)
+	x, says := Context{Name: "main"}, w.holds(20)
+	for _, name := range operators {
+		x.Nodes = append(x.Nodes, serve(t, name, coinNode{newFake(name), says}, nil))
+	}
+	c := Dial(x, person(t, "alice"), Cache{})
+	defer c.Close()
+	h, err := c.Holding(t.Context(), w.vault, Account{}, testnet)
+	if err != nil || len(h.Coins) != 20 || h.Doubted != 0 || h.Rate != 2000 {
+		t.Fatalf("%d coins, %d doubted: %v", len(h.Coins), h.Doubted, err)
+	}
+}
+
+// Change goes where two nodes look for coins, whatever one of them says that it gave out.
+func TestChange(t *testing.T) {
+	for name, c := range map[string]struct {
+		given []int // by node
+		want  int
+	}{
+		"alike":               {[]int{7, 7, 7}, 7},
+		"one gave out more":   {[]int{7, 2, 0}, 7},
+		"one says absurdly":   {[]int{math.MaxUint32, 2, 1}, 42},
+		"one above all steps": {[]int{1<<31 + 9, 0, 0}, 40},
+		"two gave out many":   {[]int{5000, 4990, 0}, 5000},
+		"nobody":              {[]int{0, 0, 0}, 0},
+	} {
+		a := Account{Addresses: map[string]map[string]int{}}
+		for i, n := range c.given {
+			a.Addresses[operators[i]] = map[string]int{charter.SuiteECDSA: n}
+		}
+		p := Payment{Account: a, Vault: newWorld(t).vault}
+		p.Vault.Suites = []string{charter.SuiteECDSA}
+		to, err := p.change()
+		if (err == nil) != (c.want > 0) || c.want > 0 && to.Path[2] != uint32(c.want-1) {
+			t.Errorf("%s: change to %v (%v), want index %d", name, to, err, c.want-1)
+		}
+	}
+}
