@@ -272,6 +272,9 @@ func read3009(d document, v abi.Value) (meaning, error) {
 	return m, nil
 }
 
+// safePrefix begins the names of lines of what a Safe would do.
+const safePrefix = "safe."
+
 // readSafe reads a transaction of a Safe, of which the account is an owner: what the Safe is to do is read by the same book.
 func readSafe(d document, v abi.Value) (meaning, error) {
 	for _, x := range []string{"gasToken", "refundReceiver"} {
@@ -298,7 +301,7 @@ func readSafe(d document, v abi.Value) (meaning, error) {
 		return meaning{}, refuse("message", "what the Safe would do: %s", reason(err))
 	}
 	for i := range m.lines {
-		m.lines[i].Name = "safe." + m.lines[i].Name
+		m.lines[i].Name = safePrefix + m.lines[i].Name
 	}
 	d.once("safe:%s/%v", d.contract, v.Field("nonce").Int)
 	return m, nil

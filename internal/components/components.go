@@ -69,7 +69,7 @@ var Safe = Component{
 		Integrity: "sha512-VIMWxoeY/kNuZVsQVvAeOFKcQS3eojCXg0ecGnesBSLn5ypYshmBhVEEU5XiurJJGTs/MrcoLTbTxhs9W9GvdQ==",
 		Files: []string{
 			"build/artifacts/contracts/Safe.sol/Safe.json", "build/artifacts/contracts/proxies/SafeProxyFactory.sol/SafeProxyFactory.json",
-			"build/artifacts/contracts/libraries/MultiSendCallOnly.sol/MultiSendCallOnly.json",
+			"build/artifacts/contracts/libraries/SignMessageLib.sol/SignMessageLib.json",
 		},
 	},
 }
