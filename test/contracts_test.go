@@ -46,7 +46,7 @@ typed-data:
 `
 	contractRules = `
 @id("named")
-permit (principal in Group::"finance", action in [Action::"allowance", Action::"delegate-call"], resource);
+permit (principal in Group::"finance", action in [Action::"allowance", Action::"delegate-call", Action::"message"], resource);
 `
 )
 
@@ -76,7 +76,7 @@ func TestContractStories(t *testing.T) {
 		Suite:  charter.SuiteECDSA,
 		Binary: binary, Dir: dir, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": w.chain.URL},
 		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
-		Assets: []charter.Asset{{Name: "share", Chain: "eip155:31337", Contract: w.token.Address.Hex(), Decimals: 18, Unit: 0, Allowance: "5000000"}},
+		Assets: []charter.Asset{{Name: "share", Chain: "eip155:31337", Contract: w.token.Address.Hex(), Decimals: 18, Unit: 3, Allowance: "5000000"}},
 		Amend:  func(text string) string { return text + named }, Rules: contractRules,
 	})
 	t.Cleanup(c.Stop)

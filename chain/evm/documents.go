@@ -146,13 +146,16 @@ func (d document) read(typed *abi.Typed) (meaning, error) {
 	}
 	lines = append(lines, effect.Line{Name: "type", Value: short(typed.TypeString())})
 	lines = append(lines, argumentLines("message.", message.Type.Fields(), message.List)...)
+	said := []effect.Effect{{Operation: effect.Message, Chain: chainName(d.chain.ID), Contract: d.contract.String(), Destination: d.contract.String()}}
 	if !known {
-		e := effect.Effect{Operation: effect.Message, Chain: chainName(d.chain.ID), Contract: d.contract.String(), Destination: d.contract.String()}
-		return meaning{kind.operation, lines, []effect.Effect{e}}, nil
+		return meaning{kind.operation, lines, said}, nil
 	}
 	m, err := kind.read(d, message)
 	if err != nil {
 		return meaning{}, err
+	}
+	if len(m.effects) == 0 { // it still uses a nonce: so a Safe's owner takes back what is signed and was not brought
+		m.effects = said
 	}
 	return meaning{kind.operation, append(lines, m.lines...), m.effects}, nil
 }

@@ -171,7 +171,7 @@ func goods(t testing.TB) []good {
 		{"Safe sends tokens", typedData(t, safe, safeType, safeMessage(coinToken, "0", transfer(nil))), evm.SafeTransaction, "token COIN 99 > payee", []string{"safe.amount: 99"}},
 		{"Safe lends tokens", typedData(t, safe, safeType, safeMessage(coinToken, "0", assetData(t, evm.ERC20Approve, spender, most))), evm.SafeTransaction, "unlimited COIN " + most.String() + " > spender", nil},
 		{"Safe moves its item", typedData(t, safe, safeType, safeMessage(items, "0", assetData(t, evm.ERC721TransferFrom, safe, evm.Address(payee), 77))), evm.SafeTransaction, "token ITEMS 77 1 > payee", nil},
-		{"Safe does nothing", typedData(t, safe, safeType, safeMessage(safe, "0", nil)), evm.SafeTransaction, "", nil},
+		{"Safe does nothing", typedData(t, safe, safeType, safeMessage(safe, "0", nil)), evm.SafeTransaction, "message SAFE - > SAFE", nil},
 		{"Safe changes itself", typedData(t, safe, safeType, safeMessage(safe, "0", functionData(t, "function changeThreshold(uint256 threshold)", 2))), evm.SafeTransaction, "call SAFE - > SAFE", []string{"safe.arg.threshold: uint256 2"}},
 		{"Safe runs another's code", typedData(t, safe, safeType, change(safeMessage(router, "0", functionData(t, "function migrate(address to)", spender)), "operation", 1)), evm.SafeTransaction, "delegate-call ROUTER - > ROUTER", nil},
 		{"order", typedData(t, router, orderType, orderMessage(t)), evm.TypedData, "message ROUTER - > ROUTER", []string{"message.note: string \"a\\nb\"", "message.parts: Part[] [(asset=" + coinToken.String() + ",amount=5)]", "type: " + orderType}},
