@@ -70,15 +70,15 @@ cover: go ## statement coverage, by function, in .cache/cover.txt
 	@go tool cover -func=.cache/cover.out > .cache/cover.txt
 	@tail -n 1 .cache/cover.txt
 
-deps: tools ## what tests need: Debian packages (as root), the pinned anvil, Chromium, litewitness and btcd, the release before
+deps: tools ## what tests need: Debian packages (as root), the pinned anvil, contracts, Chromium, litewitness and btcd, the release before
 	@go run ./internal/components/fetch
 
 # tools installs missing programs as root on Debian; otherwise it says what to install.
-# npm is wanted only while anvil or Chromium is not in the cache.
+# npm is wanted only while what it carries is not in the cache: anvil, Chromium, compiled contracts.
 tools: go
 	@missing=""; \
 	wanted="$(TOOLS)"; \
-	{ compgen -G '.cache/anvil-*/bin/anvil' && compgen -G '.cache/chromium-*/bin/chromium'; } > /dev/null || wanted="$$wanted npm:npm"; \
+	{ compgen -G '.cache/anvil-*/bin/anvil' && compgen -G '.cache/chromium-*/bin/chromium' && compgen -G '.cache/safe-*/contracts' && compgen -G '.cache/permittoken-*/contracts'; } > /dev/null || wanted="$$wanted npm:npm"; \
 	for tool in $$wanted; do \
 		command -v "$${tool%%:*}" > /dev/null || case " $$missing " in *" $${tool#*:} "*) ;; *) missing="$$missing $${tool#*:}" ;; esac; \
 	done; \

@@ -403,6 +403,7 @@ var reads = map[string]struct {
 	"NewAddress": {ofAccount, func(_ vaultCase, answer string) bool { return strings.Contains(answer, `"path":`) }},
 	"Addresses":  {ofAccount, func(v vaultCase, answer string) bool { return strings.Contains(answer, v.sender.Address) }},
 	"Coins":      {ofCoins, func(_ vaultCase, answer string) bool { return strings.Contains(answer, `"rate":`) }},
+	"Balances":   {ofBalances, func(_ vaultCase, answer string) bool { return strings.Contains(answer, `"height":`) }},
 	"Intents":    {noBody, hasVault},
 	"Intent":     {func(_ *matrix, v vaultCase) any { return map[string]string{"id": b64(v.intent[:])} }, hasVault},
 	"Quote":      {body: func(*matrix, vaultCase) any { return map[string]string{"chain": "eip155:1"} }},
@@ -418,6 +419,9 @@ func noBody(*matrix, vaultCase) any      { return "{}" }
 func ofVault(_ *matrix, v vaultCase) any { return map[string]string{"vault": b64(v.id[:])} }
 func ofAccount(_ *matrix, v vaultCase) any {
 	return map[string]string{"vault": b64(v.id[:]), "department": "ops", "account": "main", "suite": charter.SuiteECDSA}
+}
+func ofBalances(_ *matrix, v vaultCase) any {
+	return map[string]string{"vault": b64(v.id[:]), "chain": "eip155:1"}
 }
 func ofCoins(_ *matrix, v vaultCase) any {
 	return map[string]string{"vault": b64(v.id[:]), "department": "ops", "account": "main", "chain": "bip122:000000000019d6689c085ae165831e93"}

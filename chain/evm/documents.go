@@ -146,13 +146,16 @@ func (d document) read(typed *abi.Typed) (meaning, error) {
 	}
 	lines = append(lines, effect.Line{Name: "type", Value: short(typed.TypeString())})
 	lines = append(lines, argumentLines("message.", message.Type.Fields(), message.List)...)
+	said := []effect.Effect{{Operation: effect.Message, Chain: chainName(d.chain.ID), Contract: d.contract.String(), Destination: d.contract.String()}}
 	if !known {
-		e := effect.Effect{Operation: effect.Message, Chain: chainName(d.chain.ID), Contract: d.contract.String(), Destination: d.contract.String()}
-		return meaning{kind.operation, lines, []effect.Effect{e}}, nil
+		return meaning{kind.operation, lines, said}, nil
 	}
 	m, err := kind.read(d, message)
 	if err != nil {
 		return meaning{}, err
+	}
+	if len(m.effects) == 0 { // it still uses a nonce: so a Safe's owner takes back what is signed and was not brought
+		m.effects = said
 	}
 	return meaning{kind.operation, append(lines, m.lines...), m.effects}, nil
 }
@@ -272,6 +275,9 @@ func read3009(d document, v abi.Value) (meaning, error) {
 	return m, nil
 }
 
+// safePrefix begins the names of lines of what a Safe would do.
+const safePrefix = "safe."
+
 // readSafe reads a transaction of a Safe, of which the account is an owner: what the Safe is to do is read by the same book.
 func readSafe(d document, v abi.Value) (meaning, error) {
 	for _, x := range []string{"gasToken", "refundReceiver"} {
@@ -298,7 +304,7 @@ func readSafe(d document, v abi.Value) (meaning, error) {
 		return meaning{}, refuse("message", "what the Safe would do: %s", reason(err))
 	}
 	for i := range m.lines {
-		m.lines[i].Name = "safe." + m.lines[i].Name
+		m.lines[i].Name = safePrefix + m.lines[i].Name
 	}
 	d.once("safe:%s/%v", d.contract, v.Field("nonce").Int)
 	return m, nil

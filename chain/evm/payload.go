@@ -191,7 +191,7 @@ func (p *Payload) Effects() []effect.Effect {
 	return out
 }
 
-// Lines are its facts for people: at most 64, each value at most 3,000 bytes. With the account they determine the unsigned form.
+// Lines are its facts for people: at most 64, each with a label of at most 64 characters and a value of at most 2,000 bytes: a statement can say them. With the account they determine the unsigned form.
 func (p *Payload) Lines() []effect.Line { return slices.Clone(p.lines) }
 
 // Spends names what the chain gives once of what it uses: the account's nonce, or a nonce within the contract that takes typed data.

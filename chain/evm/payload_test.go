@@ -325,14 +325,7 @@ func TestLargest(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if n := len(p.Lines()); n > 64 {
-			t.Errorf("%s: %d lines", name, n)
-		}
-		for _, l := range p.Lines() {
-			if len(l.Value) > 3000 {
-				t.Errorf("%s: line %s has %d bytes", name, l.Name, len(l.Value))
-			}
-		}
+		sayable(t, name, p)
 	}
 }
 
@@ -353,6 +346,7 @@ func FuzzDecodeIn(f *testing.F) {
 		if !bytes.Equal(p.Unsigned(), b) || len(p.Lines()) > 64 || len(p.Uses()) != 1 {
 			t.Fatalf("%x: reads as %x", b, p.Unsigned())
 		}
+		sayable(t, "a payload", p)
 		if want := secondDigest(t, b); !bytes.Equal(want, p.Uses()[0].Message) {
 			t.Fatalf("%x: digest %x, go-ethereum has %x", b, p.Uses()[0].Message, want)
 		}
@@ -360,6 +354,43 @@ func FuzzDecodeIn(f *testing.F) {
 			t.Fatalf("%x: who reads it without a book finds digest %s, %v", b, d, err)
 		}
 	})
+}
+
+// Lines of arguments have names that statements can say, and two arguments never one: whatever a contract calls them.
+func TestArgumentNames(t *testing.T) {
+	names := []string{"safeTxGas", "safetxgas", "SafeTxGas", "_to", "__to", "To", "tokenID", strings.Repeat("a", 55), strings.Repeat("b", 54) + "B", strings.Repeat("c", 64)}
+	labels := []string{"safe-tx-gas", "safetxgas", "-safe-tx-gas", "_to", "__to", "-to", "token-i-d", strings.Repeat("a", 55), "9", "10"}
+	signature := "function named(uint8 " + strings.Join(names, ",uint8 ") + ")"
+	b := testBook()
+	b.Contracts[0].Functions = append(b.Contracts[0].Functions, evm.Function{Signature: signature})
+	allowed, err := evm.Compile(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := testContext(t)
+	c.Allowed = allowed
+	args := make([]any, len(names))
+	for i := range args {
+		args[i] = i
+	}
+	data := functionData(t, signature, args...)
+	safely, err := evm.BuildDocument(1, safe, safeType, messageJSON(safeMessage(router, "0", data)), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for prefix, payload := range map[string][]byte{"arg.": callTo(t, router, 0, data), "safe.arg.": safely} {
+		p, err := evm.DecodeIn(payload, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sayable(t, prefix, p)
+		for i, want := range labels {
+			line := effect.Line{Name: prefix + want, Value: fmt.Sprintf("uint8 %d", i)}
+			if !slices.Contains(p.Lines(), line) {
+				t.Errorf("argument %s: no line %v in %v", names[i], line, p.Lines())
+			}
+		}
+	}
 }
 
 // The signature of a message is of one form, over one message: whatever else is taken was signed by somebody else.

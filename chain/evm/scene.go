@@ -14,8 +14,11 @@ const (
 	SetCodeAuthorization Operation = "set-code-authorization"
 )
 
-// maxValue bounds a line's value in bytes.
-const maxValue = 2800
+// Bounds of lines, in bytes: a statement says no more (spec/statements, intent: fact), and what it cannot say nobody signs.
+const (
+	maxValue = 2000
+	maxName  = 64
+)
 
 // A scene is one call in its surroundings: who calls what, with which coins and bytes.
 type scene struct {
@@ -149,9 +152,26 @@ func (s scene) readDelegate(c contract, registered bool) (meaning, error) {
 func argumentLines(prefix string, fields []abi.Field, values []abi.Value) []effect.Line {
 	out := make([]effect.Line, len(fields))
 	for i, f := range fields {
-		out[i] = effect.Line{Name: prefix + f.Name, Value: values[i].Shown(maxValue)}
+		out[i] = effect.Line{Name: argumentName(prefix, f.Name, i), Value: values[i].Shown(maxValue)}
 	}
 	return out
+}
+
+// argumentName is the name of the line of the i-th argument or member: a label, as statements have them, so safeTxGas is safe-tx-gas. Names of Solidity have no hyphen, so two of them
+// stay two. One that is too long, also after "safe.", is called by its number from 1 on, which is no name of Solidity's.
+func argumentName(prefix, name string, i int) string {
+	b := []byte(prefix)
+	for _, c := range []byte(name) {
+		if 'A' <= c && c <= 'Z' {
+			b = append(b, '-')
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	if len(b)+len(safePrefix) > maxName {
+		return fmt.Sprintf("%s%d", prefix, i+1)
+	}
+	return string(b)
 }
 
 // understood names a selector that this room reads by itself, or that attackers have called; empty for others.

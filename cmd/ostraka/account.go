@@ -16,7 +16,7 @@ import (
 
 func (a *app) accountCommand() *cobra.Command {
 	c := &cobra.Command{Use: "account", Short: "Accounts of a vault's departments"}
-	c.AddCommand(a.accountCreateCommand(), a.accountListCommand(), a.accountExportCommand())
+	c.AddCommand(a.accountCreateCommand(), a.accountListCommand(), a.accountBalancesCommand(), a.accountExportCommand())
 	return c
 }
 

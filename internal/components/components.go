@@ -1,4 +1,4 @@
-// Package components knows the real nodes that tests talk to: which versions are pinned,
+// Package components knows the real nodes that tests talk to, and the contracts that they deploy there: which versions are pinned,
 // where they lie in the repository's cache, and what to do when one is missing.
 // The command internal/components/fetch fills the cache.
 package components
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -22,6 +23,7 @@ type Component struct {
 	Module  string            // folder of the module whose go.sum pins all that it is built from; empty: the checksum database vouches
 	SHA256  map[string]string // of the program, by platform such as linux-amd64
 	Packed  Packed            // what the npm package carries, if it is compressed
+	Built   Built             // contracts that the npm package carries compiled, in place of a program
 	Source  Source            // that the program is built from, if this repository carries it
 }
 
@@ -30,6 +32,12 @@ type Packed struct {
 	Integrity string // of the package, as npm writes it
 	Program   string // its path in the package
 	Libraries string // a tar of the libraries that it links
+}
+
+// Built are contracts for the EVM, as JSON files of what a compiler wrote: tests deploy them.
+type Built struct {
+	Integrity string   // of the package, as npm writes it: it pins every contract
+	Files     []string // their paths in the package, each with a name of its own
 }
 
 // Source is the source of a program, packed into this repository by internal/components/pack.
@@ -52,6 +60,24 @@ var Anvil = Component{
 	SHA256: map[string]string{
 		"linux-amd64": "10c1c727d6c1de973aeb160e59875b9a9a23464d6e74149ee8abb30b3500311b",
 	},
+}
+
+// Safe is the account of several owners that most treasuries hold, with its factory: what signs for one is accepted by the contract itself.
+var Safe = Component{
+	Name: "safe", Version: "1.5.0", NPM: "@safe-global/safe-smart-account",
+	Built: Built{
+		Integrity: "sha512-VIMWxoeY/kNuZVsQVvAeOFKcQS3eojCXg0ecGnesBSLn5ypYshmBhVEEU5XiurJJGTs/MrcoLTbTxhs9W9GvdQ==",
+		Files: []string{
+			"build/artifacts/contracts/Safe.sol/Safe.json", "build/artifacts/contracts/proxies/SafeProxyFactory.sol/SafeProxyFactory.json",
+			"build/artifacts/contracts/libraries/SignMessageLib.sol/SignMessageLib.json",
+		},
+	},
+}
+
+// PermitToken is an ERC-20 that takes permits (ERC-2612), in the package of an exchange whose shares it is.
+var PermitToken = Component{
+	Name: "permittoken", Version: "1.0.1", NPM: "@uniswap/v2-core",
+	Built: Built{Integrity: "sha512-MtybtkUPSyysqLY2U210NBDeCHX+ltHt3oADGdjqoThZaFRDKwM6k1Nb3F0A3hk5hwuQvytFWhrWHOEq6nVJ8Q==", Files: []string{"build/ERC20.json"}},
 }
 
 // Chromium is the browser without a window, for the pages on which passkeys sign.
@@ -100,6 +126,46 @@ func (c Component) Binary(root string) string {
 	return filepath.Join(c.Dir(root), "bin", c.Name)
 }
 
+// Files are the paths under the repository's root of what is fetched: the program, or the contracts.
+func (c Component) Files(root string) []string {
+	if len(c.Built.Files) == 0 {
+		return []string{c.Binary(root)}
+	}
+	out := make([]string, len(c.Built.Files))
+	for i, f := range c.Built.Files {
+		out[i] = filepath.Join(c.Dir(root), "contracts", path.Base(f))
+	}
+	return out
+}
+
+// Complete says whether all that is fetched is in the cache.
+func (c Component) Complete(root string) bool {
+	for _, f := range c.Files(root) {
+		if _, err := os.Stat(f); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Contract returns the path of the JSON file of a contract, or an error that says how to get it.
+func (c Component) Contract(name string) (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	for _, f := range c.Files(root) {
+		if filepath.Base(f) != name+".json" {
+			continue
+		}
+		if _, err := os.Stat(f); err != nil {
+			return "", fmt.Errorf("contract %s of %s %s is not at %s: run make test, or make deps, which fetches it", name, c.Name, c.Version, f)
+		}
+		return f, nil
+	}
+	return "", fmt.Errorf("%s %s has no contract %s: add its path to Files in internal/components", c.Name, c.Version, name)
+}
+
 // Libraries is the folder of the libraries that a packed program links, for LD_LIBRARY_PATH.
 func (c Component) Libraries(program string) string {
 	return filepath.Join(filepath.Dir(filepath.Dir(program)), "lib")
@@ -118,17 +184,17 @@ func (c Component) Find() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := c.Binary(root)
+	program := c.Binary(root)
 	if !c.Carried() {
-		if path, err = exec.LookPath(c.Name); err != nil {
+		if program, err = exec.LookPath(c.Name); err != nil {
 			return "", fmt.Errorf("%s is not installed, and npm's %s carries none for %s: run apt-get install -y %s", c.Name, c.NPM, Platform(), c.Name)
 		}
-		return path, nil
+		return program, nil
 	}
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s %s is not at %s: run make test, or make deps, which fetches it", c.Name, c.Version, path)
+	if _, err := os.Stat(program); err != nil {
+		return "", fmt.Errorf("%s %s is not at %s: run make test, or make deps, which fetches it", c.Name, c.Version, program)
 	}
-	return path, nil
+	return program, nil
 }
 
 // Root returns the repository's root: the nearest folder at or above the current one whose

@@ -34,6 +34,24 @@ func TestFind(t *testing.T) {
 		t.Errorf("found %s, %v; want %s", path, err, want)
 	}
 
+	_, err = components.Safe.Contract("Safe")
+	for _, part := range []string{"contract Safe of safe 1.5.0", "run make test", "make deps", root} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("missing contract: %v, want %q", err, part)
+		}
+	}
+	want = filepath.Join(root, ".cache", "safe-1.5.0", "contracts", "Safe.json")
+	if err := os.MkdirAll(filepath.Dir(want), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, want, "")
+	if path, err := components.Safe.Contract("Safe"); err != nil || path != want {
+		t.Errorf("found %s, %v; want %s", path, err, want)
+	}
+	if _, err := components.Safe.Contract("Vault"); err == nil || !strings.Contains(err.Error(), "has no contract Vault") {
+		t.Errorf("a contract that is not pinned: %v", err)
+	}
+
 	t.Chdir(t.TempDir())
 	if _, err := components.Anvil.Find(); err == nil || !strings.Contains(err.Error(), "repository's root") {
 		t.Errorf("outside the repository: %v", err)

@@ -3520,6 +3520,218 @@ func (x *Coin) GetOpens() uint32 {
 	return 0
 }
 
+type BalancesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
+	Chain         string                 `protobuf:"bytes,2,opt,name=chain,proto3" json:"chain,omitempty"`          // "eip155:1"
+	Height        *uint64                `protobuf:"varint,3,opt,name=height,proto3,oneof" json:"height,omitempty"` // after that block; absent: the latest
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BalancesRequest) Reset() {
+	*x = BalancesRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BalancesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BalancesRequest) ProtoMessage() {}
+
+func (x *BalancesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BalancesRequest.ProtoReflect.Descriptor instead.
+func (*BalancesRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *BalancesRequest) GetVault() []byte {
+	if x != nil {
+		return x.Vault
+	}
+	return nil
+}
+
+func (x *BalancesRequest) GetChain() string {
+	if x != nil {
+		return x.Chain
+	}
+	return ""
+}
+
+func (x *BalancesRequest) GetHeight() uint64 {
+	if x != nil && x.Height != nil {
+		return *x.Height
+	}
+	return 0
+}
+
+type BalancesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Height        uint64                 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	Balances      []*Balance             `protobuf:"bytes,2,rep,name=balances,proto3" json:"balances,omitempty"` // of each address the chain's own asset, and the charter's others there
+	Left          uint32                 `protobuf:"varint,3,opt,name=left,proto3" json:"left,omitempty"`        // addresses that were not asked about: there are more than 256
+	Endpoint      string                 `protobuf:"bytes,4,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // scheme and host only
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BalancesResponse) Reset() {
+	*x = BalancesResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BalancesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BalancesResponse) ProtoMessage() {}
+
+func (x *BalancesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BalancesResponse.ProtoReflect.Descriptor instead.
+func (*BalancesResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *BalancesResponse) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *BalancesResponse) GetBalances() []*Balance {
+	if x != nil {
+		return x.Balances
+	}
+	return nil
+}
+
+func (x *BalancesResponse) GetLeft() uint32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+func (x *BalancesResponse) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+type Balance struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Department    string                 `protobuf:"bytes,1,opt,name=department,proto3" json:"department,omitempty"`
+	Account       string                 `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Asset         string                 `protobuf:"bytes,4,opt,name=asset,proto3" json:"asset,omitempty"`       // as the charter names it; empty: the chain's own, which it does not name
+	Contract      string                 `protobuf:"bytes,5,opt,name=contract,proto3" json:"contract,omitempty"` // empty: the chain's own
+	Amount        string                 `protobuf:"bytes,6,opt,name=amount,proto3" json:"amount,omitempty"`     // integer, smallest unit
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Balance) Reset() {
+	*x = Balance{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Balance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Balance) ProtoMessage() {}
+
+func (x *Balance) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Balance.ProtoReflect.Descriptor instead.
+func (*Balance) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *Balance) GetDepartment() string {
+	if x != nil {
+		return x.Department
+	}
+	return ""
+}
+
+func (x *Balance) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *Balance) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Balance) GetAsset() string {
+	if x != nil {
+		return x.Asset
+	}
+	return ""
+}
+
+func (x *Balance) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
+}
+
+func (x *Balance) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
 type BlockRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Chain         string                 `protobuf:"bytes,1,opt,name=chain,proto3" json:"chain,omitempty"`          // "eip155:1"
@@ -3530,7 +3742,7 @@ type BlockRequest struct {
 
 func (x *BlockRequest) Reset() {
 	*x = BlockRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3542,7 +3754,7 @@ func (x *BlockRequest) String() string {
 func (*BlockRequest) ProtoMessage() {}
 
 func (x *BlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3555,7 +3767,7 @@ func (x *BlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockRequest.ProtoReflect.Descriptor instead.
 func (*BlockRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *BlockRequest) GetChain() string {
@@ -3583,7 +3795,7 @@ type BlockResponse struct {
 
 func (x *BlockResponse) Reset() {
 	*x = BlockResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3595,7 +3807,7 @@ func (x *BlockResponse) String() string {
 func (*BlockResponse) ProtoMessage() {}
 
 func (x *BlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3608,7 +3820,7 @@ func (x *BlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockResponse.ProtoReflect.Descriptor instead.
 func (*BlockResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *BlockResponse) GetHeight() uint64 {
@@ -3640,7 +3852,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3652,7 +3864,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3665,7 +3877,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 type SessionsResponse struct {
@@ -3677,7 +3889,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3689,7 +3901,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3702,7 +3914,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -3734,7 +3946,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3746,7 +3958,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3759,7 +3971,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -3868,7 +4080,7 @@ type LogHeadRequest struct {
 
 func (x *LogHeadRequest) Reset() {
 	*x = LogHeadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3880,7 +4092,7 @@ func (x *LogHeadRequest) String() string {
 func (*LogHeadRequest) ProtoMessage() {}
 
 func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3893,7 +4105,7 @@ func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadRequest.ProtoReflect.Descriptor instead.
 func (*LogHeadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 type LogHeadResponse struct {
@@ -3919,7 +4131,7 @@ type LogHeadResponse struct {
 
 func (x *LogHeadResponse) Reset() {
 	*x = LogHeadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3931,7 +4143,7 @@ func (x *LogHeadResponse) String() string {
 func (*LogHeadResponse) ProtoMessage() {}
 
 func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3944,7 +4156,7 @@ func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadResponse.ProtoReflect.Descriptor instead.
 func (*LogHeadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *LogHeadResponse) GetOperator() string {
@@ -4064,7 +4276,7 @@ type LogKeys struct {
 
 func (x *LogKeys) Reset() {
 	*x = LogKeys{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4076,7 +4288,7 @@ func (x *LogKeys) String() string {
 func (*LogKeys) ProtoMessage() {}
 
 func (x *LogKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4089,7 +4301,7 @@ func (x *LogKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogKeys.ProtoReflect.Descriptor instead.
 func (*LogKeys) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *LogKeys) GetOperator() string {
@@ -4132,7 +4344,7 @@ type Cosigned struct {
 
 func (x *Cosigned) Reset() {
 	*x = Cosigned{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4144,7 +4356,7 @@ func (x *Cosigned) String() string {
 func (*Cosigned) ProtoMessage() {}
 
 func (x *Cosigned) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4157,7 +4369,7 @@ func (x *Cosigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cosigned.ProtoReflect.Descriptor instead.
 func (*Cosigned) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *Cosigned) GetOperator() string {
@@ -4198,7 +4410,7 @@ type LogEntriesRequest struct {
 
 func (x *LogEntriesRequest) Reset() {
 	*x = LogEntriesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4210,7 +4422,7 @@ func (x *LogEntriesRequest) String() string {
 func (*LogEntriesRequest) ProtoMessage() {}
 
 func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4223,7 +4435,7 @@ func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesRequest.ProtoReflect.Descriptor instead.
 func (*LogEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LogEntriesRequest) GetFirst() uint64 {
@@ -4300,7 +4512,7 @@ type LogEntriesResponse struct {
 
 func (x *LogEntriesResponse) Reset() {
 	*x = LogEntriesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4312,7 +4524,7 @@ func (x *LogEntriesResponse) String() string {
 func (*LogEntriesResponse) ProtoMessage() {}
 
 func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4325,7 +4537,7 @@ func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesResponse.ProtoReflect.Descriptor instead.
 func (*LogEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *LogEntriesResponse) GetEntries() []*LogEntry {
@@ -4360,7 +4572,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4372,7 +4584,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4385,7 +4597,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -4418,7 +4630,7 @@ type LogProofRequest struct {
 
 func (x *LogProofRequest) Reset() {
 	*x = LogProofRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4430,7 +4642,7 @@ func (x *LogProofRequest) String() string {
 func (*LogProofRequest) ProtoMessage() {}
 
 func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4443,7 +4655,7 @@ func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofRequest.ProtoReflect.Descriptor instead.
 func (*LogProofRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *LogProofRequest) GetIndex() uint64 {
@@ -4462,7 +4674,7 @@ type LogProofResponse struct {
 
 func (x *LogProofResponse) Reset() {
 	*x = LogProofResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4474,7 +4686,7 @@ func (x *LogProofResponse) String() string {
 func (*LogProofResponse) ProtoMessage() {}
 
 func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4487,7 +4699,7 @@ func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofResponse.ProtoReflect.Descriptor instead.
 func (*LogProofResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *LogProofResponse) GetProof() []byte {
@@ -4508,7 +4720,7 @@ type LogTileRequest struct {
 
 func (x *LogTileRequest) Reset() {
 	*x = LogTileRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4520,7 +4732,7 @@ func (x *LogTileRequest) String() string {
 func (*LogTileRequest) ProtoMessage() {}
 
 func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4533,7 +4745,7 @@ func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileRequest.ProtoReflect.Descriptor instead.
 func (*LogTileRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LogTileRequest) GetLevel() uint32 {
@@ -4566,7 +4778,7 @@ type LogTileResponse struct {
 
 func (x *LogTileResponse) Reset() {
 	*x = LogTileResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4578,7 +4790,7 @@ func (x *LogTileResponse) String() string {
 func (*LogTileResponse) ProtoMessage() {}
 
 func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4591,7 +4803,7 @@ func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileResponse.ProtoReflect.Descriptor instead.
 func (*LogTileResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *LogTileResponse) GetTile() []byte {
@@ -4610,7 +4822,7 @@ type LogReadRequest struct {
 
 func (x *LogReadRequest) Reset() {
 	*x = LogReadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4622,7 +4834,7 @@ func (x *LogReadRequest) String() string {
 func (*LogReadRequest) ProtoMessage() {}
 
 func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4635,7 +4847,7 @@ func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadRequest.ProtoReflect.Descriptor instead.
 func (*LogReadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LogReadRequest) GetBegin() bool {
@@ -4661,7 +4873,7 @@ type LogReadResponse struct {
 
 func (x *LogReadResponse) Reset() {
 	*x = LogReadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4673,7 +4885,7 @@ func (x *LogReadResponse) String() string {
 func (*LogReadResponse) ProtoMessage() {}
 
 func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4686,7 +4898,7 @@ func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadResponse.ProtoReflect.Descriptor instead.
 func (*LogReadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *LogReadResponse) GetReading() bool {
@@ -4753,7 +4965,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4765,7 +4977,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4778,7 +4990,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
 }
 
 type ConfirmRestoreRequest struct {
@@ -4790,7 +5002,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4802,7 +5014,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4815,7 +5027,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ConfirmRestoreRequest) GetNotRestored() bool {
@@ -4834,7 +5046,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4846,7 +5058,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4859,7 +5071,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -4898,7 +5110,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4910,7 +5122,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4923,7 +5135,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -5097,7 +5309,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5109,7 +5321,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5122,7 +5334,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Peer) GetOperator() string {
@@ -5247,7 +5459,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5259,7 +5471,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5272,7 +5484,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -5301,7 +5513,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5313,7 +5525,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5326,7 +5538,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Check) GetName() string {
@@ -5367,7 +5579,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5379,7 +5591,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5392,7 +5604,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -5419,7 +5631,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5431,7 +5643,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5444,7 +5656,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -5470,7 +5682,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5482,7 +5694,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5495,7 +5707,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -5515,7 +5727,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5527,7 +5739,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5540,7 +5752,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -5566,7 +5778,7 @@ type DropRequest struct {
 
 func (x *DropRequest) Reset() {
 	*x = DropRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5578,7 +5790,7 @@ func (x *DropRequest) String() string {
 func (*DropRequest) ProtoMessage() {}
 
 func (x *DropRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5591,7 +5803,7 @@ func (x *DropRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
 func (*DropRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *DropRequest) GetOperator() string {
@@ -5612,7 +5824,7 @@ type DropResponse struct {
 
 func (x *DropResponse) Reset() {
 	*x = DropResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5624,7 +5836,7 @@ func (x *DropResponse) String() string {
 func (*DropResponse) ProtoMessage() {}
 
 func (x *DropResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5637,7 +5849,7 @@ func (x *DropResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
 func (*DropResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *DropResponse) GetIdentity() []byte {
@@ -5675,7 +5887,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5687,7 +5899,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5700,7 +5912,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -5756,7 +5968,7 @@ type PrepareCharterRequest struct {
 
 func (x *PrepareCharterRequest) Reset() {
 	*x = PrepareCharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5768,7 +5980,7 @@ func (x *PrepareCharterRequest) String() string {
 func (*PrepareCharterRequest) ProtoMessage() {}
 
 func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5781,7 +5993,7 @@ func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareCharterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareCharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *PrepareCharterRequest) GetFile() []byte {
@@ -5815,7 +6027,7 @@ type PrepareVetoRequest struct {
 
 func (x *PrepareVetoRequest) Reset() {
 	*x = PrepareVetoRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5827,7 +6039,7 @@ func (x *PrepareVetoRequest) String() string {
 func (*PrepareVetoRequest) ProtoMessage() {}
 
 func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5840,7 +6052,7 @@ func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVetoRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVetoRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *PrepareVetoRequest) GetId() string {
@@ -5868,7 +6080,7 @@ type PrepareRevocationRequest struct {
 
 func (x *PrepareRevocationRequest) Reset() {
 	*x = PrepareRevocationRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5880,7 +6092,7 @@ func (x *PrepareRevocationRequest) String() string {
 func (*PrepareRevocationRequest) ProtoMessage() {}
 
 func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5893,7 +6105,7 @@ func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRevocationRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRevocationRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *PrepareRevocationRequest) GetPerson() string {
@@ -5928,7 +6140,7 @@ type PrepareFreezeRequest struct {
 
 func (x *PrepareFreezeRequest) Reset() {
 	*x = PrepareFreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5940,7 +6152,7 @@ func (x *PrepareFreezeRequest) String() string {
 func (*PrepareFreezeRequest) ProtoMessage() {}
 
 func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5953,7 +6165,7 @@ func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareFreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareFreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *PrepareFreezeRequest) GetVault() []byte {
@@ -5986,7 +6198,7 @@ type PrepareUnfreezeRequest struct {
 
 func (x *PrepareUnfreezeRequest) Reset() {
 	*x = PrepareUnfreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5998,7 +6210,7 @@ func (x *PrepareUnfreezeRequest) String() string {
 func (*PrepareUnfreezeRequest) ProtoMessage() {}
 
 func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6011,7 +6223,7 @@ func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareUnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareUnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *PrepareUnfreezeRequest) GetVault() []byte {
@@ -6030,7 +6242,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6042,7 +6254,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6055,7 +6267,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *PrepareVaultRequest) GetName() string {
@@ -6079,7 +6291,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6091,7 +6303,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6104,7 +6316,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -6167,7 +6379,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6179,7 +6391,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6192,7 +6404,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -6263,7 +6475,7 @@ type CharterChange struct {
 
 func (x *CharterChange) Reset() {
 	*x = CharterChange{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6275,7 +6487,7 @@ func (x *CharterChange) String() string {
 func (*CharterChange) ProtoMessage() {}
 
 func (x *CharterChange) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6288,7 +6500,7 @@ func (x *CharterChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterChange.ProtoReflect.Descriptor instead.
 func (*CharterChange) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *CharterChange) GetWhat() string {
@@ -6332,7 +6544,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6344,7 +6556,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6357,7 +6569,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Rival) GetId() []byte {
@@ -6398,7 +6610,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6410,7 +6622,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6423,7 +6635,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -6450,7 +6662,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6462,7 +6674,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6475,7 +6687,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -6502,7 +6714,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6514,7 +6726,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6527,7 +6739,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -6554,7 +6766,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6566,7 +6778,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6579,7 +6791,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -6604,7 +6816,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6616,7 +6828,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6629,7 +6841,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
 }
 
 type StopResponse struct {
@@ -6640,7 +6852,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6652,7 +6864,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6665,7 +6877,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
 }
 
 type CutExportRequest struct {
@@ -6679,7 +6891,7 @@ type CutExportRequest struct {
 
 func (x *CutExportRequest) Reset() {
 	*x = CutExportRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6691,7 +6903,7 @@ func (x *CutExportRequest) String() string {
 func (*CutExportRequest) ProtoMessage() {}
 
 func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6704,7 +6916,7 @@ func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportRequest.ProtoReflect.Descriptor instead.
 func (*CutExportRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *CutExportRequest) GetPlace() string {
@@ -6739,7 +6951,7 @@ type CutExportResponse struct {
 
 func (x *CutExportResponse) Reset() {
 	*x = CutExportResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6751,7 +6963,7 @@ func (x *CutExportResponse) String() string {
 func (*CutExportResponse) ProtoMessage() {}
 
 func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6764,7 +6976,7 @@ func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportResponse.ProtoReflect.Descriptor instead.
 func (*CutExportResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *CutExportResponse) GetHeaderSize() uint32 {
@@ -6797,7 +7009,7 @@ type NoteBackupRequest struct {
 
 func (x *NoteBackupRequest) Reset() {
 	*x = NoteBackupRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6809,7 +7021,7 @@ func (x *NoteBackupRequest) String() string {
 func (*NoteBackupRequest) ProtoMessage() {}
 
 func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6822,7 +7034,7 @@ func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupRequest.ProtoReflect.Descriptor instead.
 func (*NoteBackupRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *NoteBackupRequest) GetHeader() []byte {
@@ -6842,7 +7054,7 @@ type NoteBackupResponse struct {
 
 func (x *NoteBackupResponse) Reset() {
 	*x = NoteBackupResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6854,7 +7066,7 @@ func (x *NoteBackupResponse) String() string {
 func (*NoteBackupResponse) ProtoMessage() {}
 
 func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6867,7 +7079,7 @@ func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupResponse.ProtoReflect.Descriptor instead.
 func (*NoteBackupResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *NoteBackupResponse) GetStatement() []byte {
@@ -6892,7 +7104,7 @@ type BackupsRequest struct {
 
 func (x *BackupsRequest) Reset() {
 	*x = BackupsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6904,7 +7116,7 @@ func (x *BackupsRequest) String() string {
 func (*BackupsRequest) ProtoMessage() {}
 
 func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6917,7 +7129,7 @@ func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsRequest.ProtoReflect.Descriptor instead.
 func (*BackupsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
 }
 
 type BackupsResponse struct {
@@ -6933,7 +7145,7 @@ type BackupsResponse struct {
 
 func (x *BackupsResponse) Reset() {
 	*x = BackupsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6945,7 +7157,7 @@ func (x *BackupsResponse) String() string {
 func (*BackupsResponse) ProtoMessage() {}
 
 func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6958,7 +7170,7 @@ func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsResponse.ProtoReflect.Descriptor instead.
 func (*BackupsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *BackupsResponse) GetBackups() []*NotedBackup {
@@ -7008,7 +7220,7 @@ type ShownDrill struct {
 
 func (x *ShownDrill) Reset() {
 	*x = ShownDrill{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7020,7 +7232,7 @@ func (x *ShownDrill) String() string {
 func (*ShownDrill) ProtoMessage() {}
 
 func (x *ShownDrill) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7033,7 +7245,7 @@ func (x *ShownDrill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShownDrill.ProtoReflect.Descriptor instead.
 func (*ShownDrill) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ShownDrill) GetStatement() []byte {
@@ -7068,7 +7280,7 @@ type NotedBackup struct {
 
 func (x *NotedBackup) Reset() {
 	*x = NotedBackup{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7080,7 +7292,7 @@ func (x *NotedBackup) String() string {
 func (*NotedBackup) ProtoMessage() {}
 
 func (x *NotedBackup) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7093,7 +7305,7 @@ func (x *NotedBackup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotedBackup.ProtoReflect.Descriptor instead.
 func (*NotedBackup) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *NotedBackup) GetStatement() []byte {
@@ -7134,7 +7346,7 @@ type BackedKey struct {
 
 func (x *BackedKey) Reset() {
 	*x = BackedKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7146,7 +7358,7 @@ func (x *BackedKey) String() string {
 func (*BackedKey) ProtoMessage() {}
 
 func (x *BackedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7159,7 +7371,7 @@ func (x *BackedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackedKey.ProtoReflect.Descriptor instead.
 func (*BackedKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *BackedKey) GetVault() []byte {
@@ -7235,7 +7447,7 @@ type ShareProved struct {
 
 func (x *ShareProved) Reset() {
 	*x = ShareProved{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7247,7 +7459,7 @@ func (x *ShareProved) String() string {
 func (*ShareProved) ProtoMessage() {}
 
 func (x *ShareProved) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7260,7 +7472,7 @@ func (x *ShareProved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareProved.ProtoReflect.Descriptor instead.
 func (*ShareProved) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ShareProved) GetOperator() string {
@@ -7286,7 +7498,7 @@ type BackupSetRequest struct {
 
 func (x *BackupSetRequest) Reset() {
 	*x = BackupSetRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7298,7 +7510,7 @@ func (x *BackupSetRequest) String() string {
 func (*BackupSetRequest) ProtoMessage() {}
 
 func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7311,7 +7523,7 @@ func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetRequest.ProtoReflect.Descriptor instead.
 func (*BackupSetRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *BackupSetRequest) GetKey() []byte {
@@ -7332,7 +7544,7 @@ type BackupSetResponse struct {
 
 func (x *BackupSetResponse) Reset() {
 	*x = BackupSetResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7344,7 +7556,7 @@ func (x *BackupSetResponse) String() string {
 func (*BackupSetResponse) ProtoMessage() {}
 
 func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7357,7 +7569,7 @@ func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetResponse.ProtoReflect.Descriptor instead.
 func (*BackupSetResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *BackupSetResponse) GetCertificate() []byte {
@@ -7391,7 +7603,7 @@ type AnswerRequest struct {
 
 func (x *AnswerRequest) Reset() {
 	*x = AnswerRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7403,7 +7615,7 @@ func (x *AnswerRequest) String() string {
 func (*AnswerRequest) ProtoMessage() {}
 
 func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7416,7 +7628,7 @@ func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
 func (*AnswerRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *AnswerRequest) GetRequest() []byte {
@@ -7442,7 +7654,7 @@ type AnswerResponse struct {
 
 func (x *AnswerResponse) Reset() {
 	*x = AnswerResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7454,7 +7666,7 @@ func (x *AnswerResponse) String() string {
 func (*AnswerResponse) ProtoMessage() {}
 
 func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7467,7 +7679,7 @@ func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
 func (*AnswerResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *AnswerResponse) GetRequests() []*Answered {
@@ -7493,7 +7705,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7505,7 +7717,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7518,7 +7730,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *Answered) GetRequest() []byte {
@@ -7585,7 +7797,7 @@ type SOSRequest struct {
 
 func (x *SOSRequest) Reset() {
 	*x = SOSRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7597,7 +7809,7 @@ func (x *SOSRequest) String() string {
 func (*SOSRequest) ProtoMessage() {}
 
 func (x *SOSRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7610,7 +7822,7 @@ func (x *SOSRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSRequest.ProtoReflect.Descriptor instead.
 func (*SOSRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
 }
 
 type SOSResponse struct {
@@ -7622,7 +7834,7 @@ type SOSResponse struct {
 
 func (x *SOSResponse) Reset() {
 	*x = SOSResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7634,7 +7846,7 @@ func (x *SOSResponse) String() string {
 func (*SOSResponse) ProtoMessage() {}
 
 func (x *SOSResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7647,7 +7859,7 @@ func (x *SOSResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSResponse.ProtoReflect.Descriptor instead.
 func (*SOSResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *SOSResponse) GetVaults() []*Rescue {
@@ -7681,7 +7893,7 @@ type Rescue struct {
 
 func (x *Rescue) Reset() {
 	*x = Rescue{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7693,7 +7905,7 @@ func (x *Rescue) String() string {
 func (*Rescue) ProtoMessage() {}
 
 func (x *Rescue) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7706,7 +7918,7 @@ func (x *Rescue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rescue.ProtoReflect.Descriptor instead.
 func (*Rescue) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *Rescue) GetVault() []byte {
@@ -7833,7 +8045,7 @@ type RescueNeed struct {
 
 func (x *RescueNeed) Reset() {
 	*x = RescueNeed{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7845,7 +8057,7 @@ func (x *RescueNeed) String() string {
 func (*RescueNeed) ProtoMessage() {}
 
 func (x *RescueNeed) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7858,7 +8070,7 @@ func (x *RescueNeed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueNeed.ProtoReflect.Descriptor instead.
 func (*RescueNeed) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *RescueNeed) GetWhat() string {
@@ -7899,7 +8111,7 @@ type RescueSeat struct {
 
 func (x *RescueSeat) Reset() {
 	*x = RescueSeat{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7911,7 +8123,7 @@ func (x *RescueSeat) String() string {
 func (*RescueSeat) ProtoMessage() {}
 
 func (x *RescueSeat) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7924,7 +8136,7 @@ func (x *RescueSeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueSeat.ProtoReflect.Descriptor instead.
 func (*RescueSeat) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{117}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *RescueSeat) GetName() string {
@@ -7953,7 +8165,7 @@ type RescueKey struct {
 
 func (x *RescueKey) Reset() {
 	*x = RescueKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7965,7 +8177,7 @@ func (x *RescueKey) String() string {
 func (*RescueKey) ProtoMessage() {}
 
 func (x *RescueKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7978,7 +8190,7 @@ func (x *RescueKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueKey.ProtoReflect.Descriptor instead.
 func (*RescueKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{118}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *RescueKey) GetKey() []byte {
@@ -8033,7 +8245,7 @@ type RescueCase struct {
 
 func (x *RescueCase) Reset() {
 	*x = RescueCase{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8045,7 +8257,7 @@ func (x *RescueCase) String() string {
 func (*RescueCase) ProtoMessage() {}
 
 func (x *RescueCase) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8058,7 +8270,7 @@ func (x *RescueCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueCase.ProtoReflect.Descriptor instead.
 func (*RescueCase) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{119}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *RescueCase) GetRequest() []byte {
@@ -8189,7 +8401,7 @@ type RescueActivation struct {
 
 func (x *RescueActivation) Reset() {
 	*x = RescueActivation{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8201,7 +8413,7 @@ func (x *RescueActivation) String() string {
 func (*RescueActivation) ProtoMessage() {}
 
 func (x *RescueActivation) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8214,7 +8426,7 @@ func (x *RescueActivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueActivation.ProtoReflect.Descriptor instead.
 func (*RescueActivation) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{120}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *RescueActivation) GetId() []byte {
@@ -8283,7 +8495,7 @@ type RescueMute struct {
 
 func (x *RescueMute) Reset() {
 	*x = RescueMute{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8295,7 +8507,7 @@ func (x *RescueMute) String() string {
 func (*RescueMute) ProtoMessage() {}
 
 func (x *RescueMute) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8308,7 +8520,7 @@ func (x *RescueMute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueMute.ProtoReflect.Descriptor instead.
 func (*RescueMute) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{121}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *RescueMute) GetGuardian() string {
@@ -8334,7 +8546,7 @@ type SOSSaidRequest struct {
 
 func (x *SOSSaidRequest) Reset() {
 	*x = SOSSaidRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8346,7 +8558,7 @@ func (x *SOSSaidRequest) String() string {
 func (*SOSSaidRequest) ProtoMessage() {}
 
 func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8359,7 +8571,7 @@ func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidRequest.ProtoReflect.Descriptor instead.
 func (*SOSSaidRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{122}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *SOSSaidRequest) GetVault() []byte {
@@ -8378,7 +8590,7 @@ type SOSSaidResponse struct {
 
 func (x *SOSSaidResponse) Reset() {
 	*x = SOSSaidResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8390,7 +8602,7 @@ func (x *SOSSaidResponse) String() string {
 func (*SOSSaidResponse) ProtoMessage() {}
 
 func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8403,7 +8615,7 @@ func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidResponse.ProtoReflect.Descriptor instead.
 func (*SOSSaidResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{123}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *SOSSaidResponse) GetSaid() []*SOSSaid {
@@ -8424,7 +8636,7 @@ type SOSSaid struct {
 
 func (x *SOSSaid) Reset() {
 	*x = SOSSaid{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8436,7 +8648,7 @@ func (x *SOSSaid) String() string {
 func (*SOSSaid) ProtoMessage() {}
 
 func (x *SOSSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8449,7 +8661,7 @@ func (x *SOSSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaid.ProtoReflect.Descriptor instead.
 func (*SOSSaid) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{124}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *SOSSaid) GetStatement() []byte {
@@ -8485,7 +8697,7 @@ type ActivateRequest struct {
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8497,7 +8709,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8510,7 +8722,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{125}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *ActivateRequest) GetVault() []byte {
@@ -8550,7 +8762,7 @@ type ActivateResponse struct {
 
 func (x *ActivateResponse) Reset() {
 	*x = ActivateResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8562,7 +8774,7 @@ func (x *ActivateResponse) String() string {
 func (*ActivateResponse) ProtoMessage() {}
 
 func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8575,7 +8787,7 @@ func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateResponse.ProtoReflect.Descriptor instead.
 func (*ActivateResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{126}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *ActivateResponse) GetActivations() [][]byte {
@@ -8870,7 +9082,26 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\bcoinbase\x18\t \x01(\bR\bcoinbase\x12\x1a\n" +
 	"\bprevious\x18\n" +
 	" \x01(\fR\bprevious\x12\x14\n" +
-	"\x05opens\x18\v \x01(\rR\x05opens\"L\n" +
+	"\x05opens\x18\v \x01(\rR\x05opens\"e\n" +
+	"\x0fBalancesRequest\x12\x14\n" +
+	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x14\n" +
+	"\x05chain\x18\x02 \x01(\tR\x05chain\x12\x1b\n" +
+	"\x06height\x18\x03 \x01(\x04H\x00R\x06height\x88\x01\x01B\t\n" +
+	"\a_height\"\x8b\x01\n" +
+	"\x10BalancesResponse\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x04R\x06height\x12/\n" +
+	"\bbalances\x18\x02 \x03(\v2\x13.ostraka.v1.BalanceR\bbalances\x12\x12\n" +
+	"\x04left\x18\x03 \x01(\rR\x04left\x12\x1a\n" +
+	"\bendpoint\x18\x04 \x01(\tR\bendpoint\"\xa7\x01\n" +
+	"\aBalance\x12\x1e\n" +
+	"\n" +
+	"department\x18\x01 \x01(\tR\n" +
+	"department\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x14\n" +
+	"\x05asset\x18\x04 \x01(\tR\x05asset\x12\x1a\n" +
+	"\bcontract\x18\x05 \x01(\tR\bcontract\x12\x16\n" +
+	"\x06amount\x18\x06 \x01(\tR\x06amount\"L\n" +
 	"\fBlockRequest\x12\x14\n" +
 	"\x05chain\x18\x01 \x01(\tR\x05chain\x12\x1b\n" +
 	"\x06height\x18\x02 \x01(\x04H\x00R\x06height\x88\x01\x01B\t\n" +
@@ -9268,7 +9499,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x18\n" +
 	"\ainstead\x18\x04 \x01(\bR\ainstead\"4\n" +
 	"\x10ActivateResponse\x12 \n" +
-	"\vactivations\x18\x01 \x03(\fR\vactivations2\xf9\t\n" +
+	"\vactivations\x18\x01 \x03(\fR\vactivations2\xc0\n" +
+	"\n" +
 	"\x06People\x12<\n" +
 	"\x05Hello\x12\x18.ostraka.v1.HelloRequest\x1a\x19.ostraka.v1.HelloResponse\x12<\n" +
 	"\x05Token\x12\x18.ostraka.v1.TokenRequest\x1a\x19.ostraka.v1.TokenResponse\x12?\n" +
@@ -9283,7 +9515,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12<\n" +
-	"\x05Coins\x12\x18.ostraka.v1.CoinsRequest\x1a\x19.ostraka.v1.CoinsResponse\x12<\n" +
+	"\x05Coins\x12\x18.ostraka.v1.CoinsRequest\x1a\x19.ostraka.v1.CoinsResponse\x12E\n" +
+	"\bBalances\x12\x1b.ostraka.v1.BalancesRequest\x1a\x1c.ostraka.v1.BalancesResponse\x12<\n" +
 	"\x05Block\x12\x18.ostraka.v1.BlockRequest\x1a\x19.ostraka.v1.BlockResponse\x12E\n" +
 	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12B\n" +
 	"\aBackups\x12\x1a.ostraka.v1.BackupsRequest\x1a\x1b.ostraka.v1.BackupsResponse\x12H\n" +
@@ -9339,7 +9572,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 128)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 131)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*ReplicasRequest)(nil),          // 0: ostraka.v1.ReplicasRequest
 	(*ReplicasResponse)(nil),         // 1: ostraka.v1.ReplicasResponse
@@ -9391,84 +9624,87 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*CoinsRequest)(nil),             // 47: ostraka.v1.CoinsRequest
 	(*CoinsResponse)(nil),            // 48: ostraka.v1.CoinsResponse
 	(*Coin)(nil),                     // 49: ostraka.v1.Coin
-	(*BlockRequest)(nil),             // 50: ostraka.v1.BlockRequest
-	(*BlockResponse)(nil),            // 51: ostraka.v1.BlockResponse
-	(*SessionsRequest)(nil),          // 52: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),         // 53: ostraka.v1.SessionsResponse
-	(*Session)(nil),                  // 54: ostraka.v1.Session
-	(*LogHeadRequest)(nil),           // 55: ostraka.v1.LogHeadRequest
-	(*LogHeadResponse)(nil),          // 56: ostraka.v1.LogHeadResponse
-	(*LogKeys)(nil),                  // 57: ostraka.v1.LogKeys
-	(*Cosigned)(nil),                 // 58: ostraka.v1.Cosigned
-	(*LogEntriesRequest)(nil),        // 59: ostraka.v1.LogEntriesRequest
-	(*LogEntriesResponse)(nil),       // 60: ostraka.v1.LogEntriesResponse
-	(*LogEntry)(nil),                 // 61: ostraka.v1.LogEntry
-	(*LogProofRequest)(nil),          // 62: ostraka.v1.LogProofRequest
-	(*LogProofResponse)(nil),         // 63: ostraka.v1.LogProofResponse
-	(*LogTileRequest)(nil),           // 64: ostraka.v1.LogTileRequest
-	(*LogTileResponse)(nil),          // 65: ostraka.v1.LogTileResponse
-	(*LogReadRequest)(nil),           // 66: ostraka.v1.LogReadRequest
-	(*LogReadResponse)(nil),          // 67: ostraka.v1.LogReadResponse
-	(*StatusRequest)(nil),            // 68: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),    // 69: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil),   // 70: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),           // 71: ostraka.v1.StatusResponse
-	(*Peer)(nil),                     // 72: ostraka.v1.Peer
-	(*Burn)(nil),                     // 73: ostraka.v1.Burn
-	(*Check)(nil),                    // 74: ostraka.v1.Check
-	(*InviteRequest)(nil),            // 75: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),           // 76: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),              // 77: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),             // 78: ostraka.v1.JoinResponse
-	(*DropRequest)(nil),              // 79: ostraka.v1.DropRequest
-	(*DropResponse)(nil),             // 80: ostraka.v1.DropResponse
-	(*PrepareRosterRequest)(nil),     // 81: ostraka.v1.PrepareRosterRequest
-	(*PrepareCharterRequest)(nil),    // 82: ostraka.v1.PrepareCharterRequest
-	(*PrepareVetoRequest)(nil),       // 83: ostraka.v1.PrepareVetoRequest
-	(*PrepareRevocationRequest)(nil), // 84: ostraka.v1.PrepareRevocationRequest
-	(*PrepareFreezeRequest)(nil),     // 85: ostraka.v1.PrepareFreezeRequest
-	(*PrepareUnfreezeRequest)(nil),   // 86: ostraka.v1.PrepareUnfreezeRequest
-	(*PrepareVaultRequest)(nil),      // 87: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),    // 88: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),          // 89: ostraka.v1.PrepareResponse
-	(*CharterChange)(nil),            // 90: ostraka.v1.CharterChange
-	(*Rival)(nil),                    // 91: ostraka.v1.Rival
-	(*AcceptRequest)(nil),            // 92: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),           // 93: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),           // 94: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),          // 95: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),              // 96: ostraka.v1.StopRequest
-	(*StopResponse)(nil),             // 97: ostraka.v1.StopResponse
-	(*CutExportRequest)(nil),         // 98: ostraka.v1.CutExportRequest
-	(*CutExportResponse)(nil),        // 99: ostraka.v1.CutExportResponse
-	(*NoteBackupRequest)(nil),        // 100: ostraka.v1.NoteBackupRequest
-	(*NoteBackupResponse)(nil),       // 101: ostraka.v1.NoteBackupResponse
-	(*BackupsRequest)(nil),           // 102: ostraka.v1.BackupsRequest
-	(*BackupsResponse)(nil),          // 103: ostraka.v1.BackupsResponse
-	(*ShownDrill)(nil),               // 104: ostraka.v1.ShownDrill
-	(*NotedBackup)(nil),              // 105: ostraka.v1.NotedBackup
-	(*BackedKey)(nil),                // 106: ostraka.v1.BackedKey
-	(*ShareProved)(nil),              // 107: ostraka.v1.ShareProved
-	(*BackupSetRequest)(nil),         // 108: ostraka.v1.BackupSetRequest
-	(*BackupSetResponse)(nil),        // 109: ostraka.v1.BackupSetResponse
-	(*AnswerRequest)(nil),            // 110: ostraka.v1.AnswerRequest
-	(*AnswerResponse)(nil),           // 111: ostraka.v1.AnswerResponse
-	(*Answered)(nil),                 // 112: ostraka.v1.Answered
-	(*SOSRequest)(nil),               // 113: ostraka.v1.SOSRequest
-	(*SOSResponse)(nil),              // 114: ostraka.v1.SOSResponse
-	(*Rescue)(nil),                   // 115: ostraka.v1.Rescue
-	(*RescueNeed)(nil),               // 116: ostraka.v1.RescueNeed
-	(*RescueSeat)(nil),               // 117: ostraka.v1.RescueSeat
-	(*RescueKey)(nil),                // 118: ostraka.v1.RescueKey
-	(*RescueCase)(nil),               // 119: ostraka.v1.RescueCase
-	(*RescueActivation)(nil),         // 120: ostraka.v1.RescueActivation
-	(*RescueMute)(nil),               // 121: ostraka.v1.RescueMute
-	(*SOSSaidRequest)(nil),           // 122: ostraka.v1.SOSSaidRequest
-	(*SOSSaidResponse)(nil),          // 123: ostraka.v1.SOSSaidResponse
-	(*SOSSaid)(nil),                  // 124: ostraka.v1.SOSSaid
-	(*ActivateRequest)(nil),          // 125: ostraka.v1.ActivateRequest
-	(*ActivateResponse)(nil),         // 126: ostraka.v1.ActivateResponse
-	nil,                              // 127: ostraka.v1.Account.AddressesEntry
+	(*BalancesRequest)(nil),          // 50: ostraka.v1.BalancesRequest
+	(*BalancesResponse)(nil),         // 51: ostraka.v1.BalancesResponse
+	(*Balance)(nil),                  // 52: ostraka.v1.Balance
+	(*BlockRequest)(nil),             // 53: ostraka.v1.BlockRequest
+	(*BlockResponse)(nil),            // 54: ostraka.v1.BlockResponse
+	(*SessionsRequest)(nil),          // 55: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),         // 56: ostraka.v1.SessionsResponse
+	(*Session)(nil),                  // 57: ostraka.v1.Session
+	(*LogHeadRequest)(nil),           // 58: ostraka.v1.LogHeadRequest
+	(*LogHeadResponse)(nil),          // 59: ostraka.v1.LogHeadResponse
+	(*LogKeys)(nil),                  // 60: ostraka.v1.LogKeys
+	(*Cosigned)(nil),                 // 61: ostraka.v1.Cosigned
+	(*LogEntriesRequest)(nil),        // 62: ostraka.v1.LogEntriesRequest
+	(*LogEntriesResponse)(nil),       // 63: ostraka.v1.LogEntriesResponse
+	(*LogEntry)(nil),                 // 64: ostraka.v1.LogEntry
+	(*LogProofRequest)(nil),          // 65: ostraka.v1.LogProofRequest
+	(*LogProofResponse)(nil),         // 66: ostraka.v1.LogProofResponse
+	(*LogTileRequest)(nil),           // 67: ostraka.v1.LogTileRequest
+	(*LogTileResponse)(nil),          // 68: ostraka.v1.LogTileResponse
+	(*LogReadRequest)(nil),           // 69: ostraka.v1.LogReadRequest
+	(*LogReadResponse)(nil),          // 70: ostraka.v1.LogReadResponse
+	(*StatusRequest)(nil),            // 71: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),    // 72: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil),   // 73: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),           // 74: ostraka.v1.StatusResponse
+	(*Peer)(nil),                     // 75: ostraka.v1.Peer
+	(*Burn)(nil),                     // 76: ostraka.v1.Burn
+	(*Check)(nil),                    // 77: ostraka.v1.Check
+	(*InviteRequest)(nil),            // 78: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),           // 79: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),              // 80: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),             // 81: ostraka.v1.JoinResponse
+	(*DropRequest)(nil),              // 82: ostraka.v1.DropRequest
+	(*DropResponse)(nil),             // 83: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),     // 84: ostraka.v1.PrepareRosterRequest
+	(*PrepareCharterRequest)(nil),    // 85: ostraka.v1.PrepareCharterRequest
+	(*PrepareVetoRequest)(nil),       // 86: ostraka.v1.PrepareVetoRequest
+	(*PrepareRevocationRequest)(nil), // 87: ostraka.v1.PrepareRevocationRequest
+	(*PrepareFreezeRequest)(nil),     // 88: ostraka.v1.PrepareFreezeRequest
+	(*PrepareUnfreezeRequest)(nil),   // 89: ostraka.v1.PrepareUnfreezeRequest
+	(*PrepareVaultRequest)(nil),      // 90: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),    // 91: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),          // 92: ostraka.v1.PrepareResponse
+	(*CharterChange)(nil),            // 93: ostraka.v1.CharterChange
+	(*Rival)(nil),                    // 94: ostraka.v1.Rival
+	(*AcceptRequest)(nil),            // 95: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),           // 96: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),           // 97: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),          // 98: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),              // 99: ostraka.v1.StopRequest
+	(*StopResponse)(nil),             // 100: ostraka.v1.StopResponse
+	(*CutExportRequest)(nil),         // 101: ostraka.v1.CutExportRequest
+	(*CutExportResponse)(nil),        // 102: ostraka.v1.CutExportResponse
+	(*NoteBackupRequest)(nil),        // 103: ostraka.v1.NoteBackupRequest
+	(*NoteBackupResponse)(nil),       // 104: ostraka.v1.NoteBackupResponse
+	(*BackupsRequest)(nil),           // 105: ostraka.v1.BackupsRequest
+	(*BackupsResponse)(nil),          // 106: ostraka.v1.BackupsResponse
+	(*ShownDrill)(nil),               // 107: ostraka.v1.ShownDrill
+	(*NotedBackup)(nil),              // 108: ostraka.v1.NotedBackup
+	(*BackedKey)(nil),                // 109: ostraka.v1.BackedKey
+	(*ShareProved)(nil),              // 110: ostraka.v1.ShareProved
+	(*BackupSetRequest)(nil),         // 111: ostraka.v1.BackupSetRequest
+	(*BackupSetResponse)(nil),        // 112: ostraka.v1.BackupSetResponse
+	(*AnswerRequest)(nil),            // 113: ostraka.v1.AnswerRequest
+	(*AnswerResponse)(nil),           // 114: ostraka.v1.AnswerResponse
+	(*Answered)(nil),                 // 115: ostraka.v1.Answered
+	(*SOSRequest)(nil),               // 116: ostraka.v1.SOSRequest
+	(*SOSResponse)(nil),              // 117: ostraka.v1.SOSResponse
+	(*Rescue)(nil),                   // 118: ostraka.v1.Rescue
+	(*RescueNeed)(nil),               // 119: ostraka.v1.RescueNeed
+	(*RescueSeat)(nil),               // 120: ostraka.v1.RescueSeat
+	(*RescueKey)(nil),                // 121: ostraka.v1.RescueKey
+	(*RescueCase)(nil),               // 122: ostraka.v1.RescueCase
+	(*RescueActivation)(nil),         // 123: ostraka.v1.RescueActivation
+	(*RescueMute)(nil),               // 124: ostraka.v1.RescueMute
+	(*SOSSaidRequest)(nil),           // 125: ostraka.v1.SOSSaidRequest
+	(*SOSSaidResponse)(nil),          // 126: ostraka.v1.SOSSaidResponse
+	(*SOSSaid)(nil),                  // 127: ostraka.v1.SOSSaid
+	(*ActivateRequest)(nil),          // 128: ostraka.v1.ActivateRequest
+	(*ActivateResponse)(nil),         // 129: ostraka.v1.ActivateResponse
+	nil,                              // 130: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	2,   // 0: ostraka.v1.ReplicasResponse.replicas:type_name -> ostraka.v1.Replica
@@ -9490,7 +9726,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	27,  // 16: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	28,  // 17: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	31,  // 18: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	127, // 19: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	130, // 19: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	36,  // 20: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	36,  // 21: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	41,  // 22: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -9499,138 +9735,141 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	43,  // 25: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
 	44,  // 26: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
 	49,  // 27: ostraka.v1.CoinsResponse.coins:type_name -> ostraka.v1.Coin
-	54,  // 28: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	58,  // 29: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
-	57,  // 30: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
-	61,  // 31: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
-	72,  // 32: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	73,  // 33: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	74,  // 34: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	91,  // 35: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	90,  // 36: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
-	27,  // 37: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	105, // 38: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
-	106, // 39: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
-	104, // 40: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
-	107, // 41: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
-	112, // 42: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
-	115, // 43: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
-	118, // 44: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
-	119, // 45: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
-	116, // 46: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
-	117, // 47: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
-	120, // 48: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
-	121, // 49: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
-	124, // 50: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
-	7,   // 51: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	9,   // 52: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	11,  // 53: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	16,  // 54: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	19,  // 55: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	23,  // 56: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29,  // 57: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	32,  // 58: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	34,  // 59: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	37,  // 60: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	39,  // 61: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	45,  // 62: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	47,  // 63: ostraka.v1.People.Coins:input_type -> ostraka.v1.CoinsRequest
-	50,  // 64: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	52,  // 65: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	102, // 66: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	108, // 67: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	113, // 68: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
-	122, // 69: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
-	68,  // 70: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	75,  // 71: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	77,  // 72: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	79,  // 73: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	81,  // 74: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	82,  // 75: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	83,  // 76: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	84,  // 77: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	85,  // 78: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	86,  // 79: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	19,  // 80: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	87,  // 81: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	88,  // 82: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	92,  // 83: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	94,  // 84: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	23,  // 85: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	37,  // 86: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	39,  // 87: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	52,  // 88: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	55,  // 89: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	59,  // 90: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	62,  // 91: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	64,  // 92: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	66,  // 93: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	69,  // 94: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	98,  // 95: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	100, // 96: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	102, // 97: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	110, // 98: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
-	125, // 99: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
-	0,   // 100: ostraka.v1.Operator.Replicas:input_type -> ostraka.v1.ReplicasRequest
-	5,   // 101: ostraka.v1.Operator.HandOver:input_type -> ostraka.v1.HandOverRequest
-	96,  // 102: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	8,   // 103: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	10,  // 104: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	15,  // 105: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	17,  // 106: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	20,  // 107: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	24,  // 108: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30,  // 109: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	33,  // 110: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	35,  // 111: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	38,  // 112: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	40,  // 113: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	46,  // 114: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	48,  // 115: ostraka.v1.People.Coins:output_type -> ostraka.v1.CoinsResponse
-	51,  // 116: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	53,  // 117: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	103, // 118: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	109, // 119: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	114, // 120: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
-	123, // 121: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
-	71,  // 122: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	76,  // 123: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	78,  // 124: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	80,  // 125: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	89,  // 126: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	89,  // 127: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	89,  // 128: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	89,  // 129: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	89,  // 130: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	89,  // 131: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	20,  // 132: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	89,  // 133: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	89,  // 134: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	93,  // 135: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	95,  // 136: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	24,  // 137: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	38,  // 138: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	40,  // 139: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	53,  // 140: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	56,  // 141: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	60,  // 142: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	63,  // 143: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	65,  // 144: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	67,  // 145: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	70,  // 146: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	99,  // 147: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	101, // 148: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	103, // 149: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	111, // 150: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
-	126, // 151: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
-	1,   // 152: ostraka.v1.Operator.Replicas:output_type -> ostraka.v1.ReplicasResponse
-	6,   // 153: ostraka.v1.Operator.HandOver:output_type -> ostraka.v1.HandOverResponse
-	97,  // 154: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	103, // [103:155] is the sub-list for method output_type
-	51,  // [51:103] is the sub-list for method input_type
-	51,  // [51:51] is the sub-list for extension type_name
-	51,  // [51:51] is the sub-list for extension extendee
-	0,   // [0:51] is the sub-list for field type_name
+	52,  // 28: ostraka.v1.BalancesResponse.balances:type_name -> ostraka.v1.Balance
+	57,  // 29: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	61,  // 30: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
+	60,  // 31: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
+	64,  // 32: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
+	75,  // 33: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	76,  // 34: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	77,  // 35: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	94,  // 36: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	93,  // 37: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	27,  // 38: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	108, // 39: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
+	109, // 40: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
+	107, // 41: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
+	110, // 42: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
+	115, // 43: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
+	118, // 44: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
+	121, // 45: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
+	122, // 46: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
+	119, // 47: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
+	120, // 48: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
+	123, // 49: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
+	124, // 50: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
+	127, // 51: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
+	7,   // 52: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	9,   // 53: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	11,  // 54: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	16,  // 55: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	19,  // 56: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	23,  // 57: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29,  // 58: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	32,  // 59: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	34,  // 60: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	37,  // 61: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 62: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	45,  // 63: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	47,  // 64: ostraka.v1.People.Coins:input_type -> ostraka.v1.CoinsRequest
+	50,  // 65: ostraka.v1.People.Balances:input_type -> ostraka.v1.BalancesRequest
+	53,  // 66: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	55,  // 67: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	105, // 68: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	111, // 69: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	116, // 70: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	125, // 71: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
+	71,  // 72: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	78,  // 73: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	80,  // 74: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	82,  // 75: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	84,  // 76: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	85,  // 77: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	86,  // 78: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	87,  // 79: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	88,  // 80: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	89,  // 81: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	19,  // 82: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	90,  // 83: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	91,  // 84: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	95,  // 85: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	97,  // 86: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	23,  // 87: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	37,  // 88: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 89: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	55,  // 90: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	58,  // 91: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	62,  // 92: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	65,  // 93: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	67,  // 94: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	69,  // 95: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	72,  // 96: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	101, // 97: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	103, // 98: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	105, // 99: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	113, // 100: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
+	128, // 101: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
+	0,   // 102: ostraka.v1.Operator.Replicas:input_type -> ostraka.v1.ReplicasRequest
+	5,   // 103: ostraka.v1.Operator.HandOver:input_type -> ostraka.v1.HandOverRequest
+	99,  // 104: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	8,   // 105: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	10,  // 106: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	15,  // 107: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	17,  // 108: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	20,  // 109: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	24,  // 110: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30,  // 111: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	33,  // 112: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	35,  // 113: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	38,  // 114: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 115: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	46,  // 116: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	48,  // 117: ostraka.v1.People.Coins:output_type -> ostraka.v1.CoinsResponse
+	51,  // 118: ostraka.v1.People.Balances:output_type -> ostraka.v1.BalancesResponse
+	54,  // 119: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	56,  // 120: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	106, // 121: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	112, // 122: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	117, // 123: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	126, // 124: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
+	74,  // 125: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	79,  // 126: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	81,  // 127: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	83,  // 128: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	92,  // 129: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	92,  // 130: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	92,  // 131: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	92,  // 132: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	92,  // 133: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	92,  // 134: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	20,  // 135: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	92,  // 136: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	92,  // 137: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	96,  // 138: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	98,  // 139: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	24,  // 140: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	38,  // 141: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 142: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	56,  // 143: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	59,  // 144: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	63,  // 145: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	66,  // 146: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	68,  // 147: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	70,  // 148: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	73,  // 149: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	102, // 150: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	104, // 151: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	106, // 152: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	114, // 153: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
+	129, // 154: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
+	1,   // 155: ostraka.v1.Operator.Replicas:output_type -> ostraka.v1.ReplicasResponse
+	6,   // 156: ostraka.v1.Operator.HandOver:output_type -> ostraka.v1.HandOverResponse
+	100, // 157: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	105, // [105:158] is the sub-list for method output_type
+	52,  // [52:105] is the sub-list for method input_type
+	52,  // [52:52] is the sub-list for extension type_name
+	52,  // [52:52] is the sub-list for extension extendee
+	0,   // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -9644,13 +9883,14 @@ func file_ostraka_v1_ostraka_proto_init() {
 		(*SubmitRequest_Contribution)(nil),
 	}
 	file_ostraka_v1_ostraka_proto_msgTypes[50].OneofWrappers = []any{}
+	file_ostraka_v1_ostraka_proto_msgTypes[53].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   128,
+			NumMessages:   131,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -94,6 +94,26 @@ func (n *Node) Stop() {
 // error fails the test. It is kept apart from node/rpc, which it helps to test.
 func (n *Node) Call(t testing.TB, result any, method string, params ...any) {
 	t.Helper()
+	answer := n.ask(t, method, params)
+	if answer.Error != nil {
+		t.Fatalf("anvil: %s: %s", method, answer.Error.Message)
+	}
+	if result == nil {
+		return
+	}
+	if err := json.Unmarshal(answer.Result, result); err != nil {
+		t.Fatalf("anvil: %s: result %s: %v", method, answer.Result, err)
+	}
+}
+
+// answer is what anvil says to a request: a result or an error.
+type answer struct {
+	Result json.RawMessage
+	Error  *struct{ Message string }
+}
+
+func (n *Node) ask(t testing.TB, method string, params []any) (a answer) {
+	t.Helper()
 	if params == nil {
 		params = []any{}
 	}
@@ -106,22 +126,10 @@ func (n *Node) Call(t testing.TB, result any, method string, params ...any) {
 		t.Fatalf("anvil: %s: %v", method, err)
 	}
 	defer response.Body.Close()
-	var answer struct {
-		Result json.RawMessage
-		Error  *struct{ Message string }
-	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(&a); err != nil {
 		t.Fatalf("anvil: %s: %v", method, err)
 	}
-	if answer.Error != nil {
-		t.Fatalf("anvil: %s: %s", method, answer.Error.Message)
-	}
-	if result == nil {
-		return
-	}
-	if err := json.Unmarshal(answer.Result, result); err != nil {
-		t.Fatalf("anvil: %s: result %s: %v", method, answer.Result, err)
-	}
+	return a
 }
 
 // Accounts returns the funded, unlocked accounts.

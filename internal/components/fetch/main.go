@@ -1,5 +1,5 @@
 // Command fetch fills the repository's cache with pinned real components, under
-// .cache/<name>-<version>/bin. What is there already is kept.
+// .cache/<name>-<version>/bin, contracts in .cache/<name>-<version>/contracts. What is there already is kept.
 //
 //	go run ./internal/components/fetch            what make test needs
 //	go run ./internal/components/fetch nightly    and what make nightly needs (builds geth: minutes)
@@ -36,7 +36,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	wanted := []components.Component{components.Anvil, components.Chromium, components.Litewitness, components.Witnesslogs, components.Btcd, components.Previous}
+	wanted := []components.Component{
+		components.Anvil, components.Safe, components.PermitToken, components.Chromium, components.Litewitness, components.Witnesslogs, components.Btcd, components.Previous,
+	}
 	switch {
 	case len(args) == 1 && args[0] == "nightly":
 		wanted = append(append(wanted, components.TransitEngine), components.Geth...)
@@ -58,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 // ensure leaves the component in the cache. The cache's folder appears by one rename, so
 // an interrupted fetch leaves nothing that looks whole.
 func ensure(ctx context.Context, root string, c components.Component) error {
-	if _, err := os.Stat(c.Binary(root)); err == nil {
+	if c.Complete(root) {
 		return nil
 	}
 	if !c.Carried() {
@@ -93,6 +95,12 @@ func ensure(ctx context.Context, root string, c components.Component) error {
 		}
 		fmt.Fprintf(os.Stderr, "building %s %s: this takes minutes, once\n", c.Name, c.Version)
 	}
+	if len(c.Built.Files) > 0 {
+		if err := fromBuilt(ctx, c, temp); err != nil {
+			return err
+		}
+		return place(root, temp, c, time.Since(started))
+	}
 	bin := filepath.Join(temp, "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		return err
@@ -111,10 +119,10 @@ func place(root, temp string, c components.Component, took time.Duration) error 
 	if err := os.RemoveAll(filepath.Join(temp, "npm")); err != nil {
 		return err
 	}
-	if _, there := os.Stat(c.Binary(root)); there == nil {
+	if c.Complete(root) {
 		return nil
 	}
-	if err := os.RemoveAll(c.Dir(root)); err != nil { // a folder without its program
+	if err := os.RemoveAll(c.Dir(root)); err != nil { // a folder without its program, or without one of its contracts
 		return err
 	}
 	if err := os.Rename(temp, c.Dir(root)); err != nil {

@@ -30,21 +30,12 @@ func fromPacked(ctx context.Context, c components.Component, temp, bin string) e
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "npm", "pack", "--ignore-scripts", "--pack-destination", dir, c.NPM+"@"+c.Version)
-	cmd.Dir = dir // else it takes this folder's package
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm could not fetch %s@%s (%w): check the network and npm's registry setting (npm config get registry)\n%s",
-			c.NPM, c.Version, err, tail(out))
-	}
-	archives, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
-	if err != nil || len(archives) != 1 {
-		return fmt.Errorf("npm left %d archives of %s@%s, not one", len(archives), c.NPM, c.Version)
-	}
-	if err := checkIntegrity(archives[0], c.Packed.Integrity); err != nil {
+	archive, err := archiveOf(ctx, c, dir, c.Packed.Integrity)
+	if err != nil {
 		return err
 	}
 	program, libraries := path.Join("package", c.Packed.Program), path.Join("package", c.Packed.Libraries)
-	if err := untar(archives[0], dir, true, func(name string) bool { return name == program || name == libraries }); err != nil {
+	if err := untar(archive, dir, true, func(name string) bool { return name == program || name == libraries }); err != nil {
 		return err
 	}
 	if err := unbrotli(ctx, filepath.Join(dir, path.Base(program)), filepath.Join(bin, c.Name)); err != nil {
@@ -62,6 +53,47 @@ func fromPacked(ctx context.Context, c components.Component, temp, bin string) e
 		return err
 	}
 	return untar(plain, lib, false, func(string) bool { return true })
+}
+
+// archiveOf fetches a component's npm package into a folder, without what it depends on, and holds it against its pinned integrity.
+func archiveOf(ctx context.Context, c components.Component, dir, integrity string) (string, error) {
+	cmd := exec.CommandContext(ctx, "npm", "pack", "--ignore-scripts", "--pack-destination", dir, c.NPM+"@"+c.Version)
+	cmd.Dir = dir // else it takes this folder's package
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm could not fetch %s@%s (%w): check the network and npm's registry setting (npm config get registry)\n%s",
+			c.NPM, c.Version, err, tail(out))
+	}
+	archives, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
+	if err != nil || len(archives) != 1 {
+		return "", fmt.Errorf("npm left %d archives of %s@%s, not one", len(archives), c.NPM, c.Version)
+	}
+	return archives[0], checkIntegrity(archives[0], integrity)
+}
+
+// fromBuilt takes contracts that were compiled before out of an npm package. Nothing of it is run.
+func fromBuilt(ctx context.Context, c components.Component, temp string) error {
+	if _, err := exec.LookPath("npm"); err != nil {
+		return errors.New("npm is not installed: run make deps as root, or install Node.js 20 or later, and try again")
+	}
+	dir, contracts := filepath.Join(temp, "npm"), filepath.Join(temp, "contracts")
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(contracts, 0o755)); err != nil {
+		return err
+	}
+	archive, err := archiveOf(ctx, c, dir, c.Built.Integrity)
+	if err != nil {
+		return err
+	}
+	wanted := map[string]bool{}
+	for _, f := range c.Built.Files {
+		wanted[path.Join("package", f)] = true
+	}
+	if err := untar(archive, contracts, true, func(name string) bool { return wanted[name] }); err != nil {
+		return err
+	}
+	if there, err := os.ReadDir(contracts); err != nil || len(there) != len(wanted) {
+		return fmt.Errorf("%s@%s holds %d of the %d contracts in Files", c.NPM, c.Version, len(there), len(wanted))
+	}
+	return nil
 }
 
 // checkIntegrity compares an archive with npm's integrity value: it covers all that is taken out of it.

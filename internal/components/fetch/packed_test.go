@@ -108,3 +108,39 @@ func TestNotCarried(t *testing.T) {
 		t.Errorf("found %s, %v", path, err)
 	}
 }
+
+// Contracts are taken out of the pinned package alone, all of them; what is half there is fetched again.
+func TestBuilt(t *testing.T) {
+	real := archive(t, true, [2]string{"package/index.js", "evil"}, [2]string{"package/build/A.sol/A.json", "a"}, [2]string{"package/build/B.json", "b"})
+	c := components.Safe
+	pack := sha512.Sum512(real)
+	c.Built = components.Built{Integrity: "sha512-" + base64.StdEncoding.EncodeToString(pack[:]), Files: []string{"build/A.sol/A.json", "build/B.json"}}
+	root := t.TempDir()
+
+	fakeTools(t, append(bytes.Clone(real), 0))
+	wantError(t, root, c, "integrity", "was not kept")
+	fakeTools(t, real)
+	lacking := c
+	lacking.Built.Files = append([]string{"build/C.json"}, c.Built.Files...)
+	wantError(t, root, lacking, "holds 2 of the 3 contracts")
+	t.Setenv("PATH", t.TempDir())
+	wantError(t, root, c, "npm is not installed", "make deps")
+
+	fakeTools(t, real)
+	for range 2 {
+		if err := ensure(t.Context(), root, c); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []string{"a", "b"} {
+			if b, err := os.ReadFile(c.Files(root)[i]); err != nil || string(b) != want {
+				t.Errorf("%s is %q, %v", c.Files(root)[i], b, err)
+			}
+		}
+		if left, _ := filepath.Glob(filepath.Join(c.Dir(root), "*", "*")); len(left) != 2 {
+			t.Errorf("the folder holds %v", left)
+		}
+		if err := os.Remove(c.Files(root)[0]); err != nil { // and the second round fetches it again
+			t.Fatal(err)
+		}
+	}
+}

@@ -72,6 +72,8 @@ const (
 	PeopleQuoteProcedure = "/ostraka.v1.People/Quote"
 	// PeopleCoinsProcedure is the fully-qualified name of the People's Coins RPC.
 	PeopleCoinsProcedure = "/ostraka.v1.People/Coins"
+	// PeopleBalancesProcedure is the fully-qualified name of the People's Balances RPC.
+	PeopleBalancesProcedure = "/ostraka.v1.People/Balances"
 	// PeopleBlockProcedure is the fully-qualified name of the People's Block RPC.
 	PeopleBlockProcedure = "/ostraka.v1.People/Block"
 	// PeopleSessionsProcedure is the fully-qualified name of the People's Sessions RPC.
@@ -179,6 +181,8 @@ type PeopleClient interface {
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
 	// Coins shows what an account holds on a chain of Bitcoin, as this node read it block by block, and what a fee is there.
 	Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error)
+	// Balances reads what a vault's addresses hold on an EVM chain, at this node's own endpoint.
+	Balances(context.Context, *connect.Request[v1.BalancesRequest]) (*connect.Response[v1.BalancesResponse], error)
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
 	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
@@ -281,6 +285,12 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			connect.WithSchema(peopleMethods.ByName("Coins")),
 			connect.WithClientOptions(opts...),
 		),
+		balances: connect.NewClient[v1.BalancesRequest, v1.BalancesResponse](
+			httpClient,
+			baseURL+PeopleBalancesProcedure,
+			connect.WithSchema(peopleMethods.ByName("Balances")),
+			connect.WithClientOptions(opts...),
+		),
 		block: connect.NewClient[v1.BlockRequest, v1.BlockResponse](
 			httpClient,
 			baseURL+PeopleBlockProcedure,
@@ -335,6 +345,7 @@ type peopleClient struct {
 	intent     *connect.Client[v1.IntentRequest, v1.IntentResponse]
 	quote      *connect.Client[v1.QuoteRequest, v1.QuoteResponse]
 	coins      *connect.Client[v1.CoinsRequest, v1.CoinsResponse]
+	balances   *connect.Client[v1.BalancesRequest, v1.BalancesResponse]
 	block      *connect.Client[v1.BlockRequest, v1.BlockResponse]
 	sessions   *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
 	backups    *connect.Client[v1.BackupsRequest, v1.BackupsResponse]
@@ -408,6 +419,11 @@ func (c *peopleClient) Coins(ctx context.Context, req *connect.Request[v1.CoinsR
 	return c.coins.CallUnary(ctx, req)
 }
 
+// Balances calls ostraka.v1.People.Balances.
+func (c *peopleClient) Balances(ctx context.Context, req *connect.Request[v1.BalancesRequest]) (*connect.Response[v1.BalancesResponse], error) {
+	return c.balances.CallUnary(ctx, req)
+}
+
 // Block calls ostraka.v1.People.Block.
 func (c *peopleClient) Block(ctx context.Context, req *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error) {
 	return c.block.CallUnary(ctx, req)
@@ -463,6 +479,8 @@ type PeopleHandler interface {
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
 	// Coins shows what an account holds on a chain of Bitcoin, as this node read it block by block, and what a fee is there.
 	Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error)
+	// Balances reads what a vault's addresses hold on an EVM chain, at this node's own endpoint.
+	Balances(context.Context, *connect.Request[v1.BalancesRequest]) (*connect.Response[v1.BalancesResponse], error)
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
 	Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error)
 	Sessions(context.Context, *connect.Request[v1.SessionsRequest]) (*connect.Response[v1.SessionsResponse], error)
@@ -561,6 +579,12 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		connect.WithSchema(peopleMethods.ByName("Coins")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peopleBalancesHandler := connect.NewUnaryHandler(
+		PeopleBalancesProcedure,
+		svc.Balances,
+		connect.WithSchema(peopleMethods.ByName("Balances")),
+		connect.WithHandlerOptions(opts...),
+	)
 	peopleBlockHandler := connect.NewUnaryHandler(
 		PeopleBlockProcedure,
 		svc.Block,
@@ -625,6 +649,8 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleQuoteHandler.ServeHTTP(w, r)
 		case PeopleCoinsProcedure:
 			peopleCoinsHandler.ServeHTTP(w, r)
+		case PeopleBalancesProcedure:
+			peopleBalancesHandler.ServeHTTP(w, r)
 		case PeopleBlockProcedure:
 			peopleBlockHandler.ServeHTTP(w, r)
 		case PeopleSessionsProcedure:
@@ -696,6 +722,10 @@ func (UnimplementedPeopleHandler) Quote(context.Context, *connect.Request[v1.Quo
 
 func (UnimplementedPeopleHandler) Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Coins is not implemented"))
+}
+
+func (UnimplementedPeopleHandler) Balances(context.Context, *connect.Request[v1.BalancesRequest]) (*connect.Response[v1.BalancesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Balances is not implemented"))
 }
 
 func (UnimplementedPeopleHandler) Block(context.Context, *connect.Request[v1.BlockRequest]) (*connect.Response[v1.BlockResponse], error) {
