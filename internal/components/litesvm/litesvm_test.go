@@ -20,11 +20,10 @@ var (
 )
 
 // transfer is a payment of SOL by alice, and what else there is in it.
-func transfer(t *testing.T, hash solana.Key, lamports uint64, more ...litesvm.Instruction) []byte {
-	t.Helper()
+func transfer(hash solana.Key, lamports uint64, more ...litesvm.Instruction) []byte {
 	data := binary.LittleEndian.AppendUint64([]byte{2, 0, 0, 0}, lamports)
 	pay := litesvm.Instruction{Program: solana.System, Accounts: []litesvm.Meta{{litesvm.Address(alice), true, true}, {payee, false, true}}, Data: data}
-	return litesvm.Sign(t, hash, []ed25519.PrivateKey{alice}, append(more, pay)...)
+	return litesvm.Sign(hash, []ed25519.PrivateKey{alice}, append(more, pay)...)
 }
 
 func text(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -36,17 +35,17 @@ func TestSend(t *testing.T) {
 	hash := n.Blockhash(t)
 	price := litesvm.Instruction{Program: solana.ComputeBudget, Data: binary.LittleEndian.AppendUint64([]byte{3}, 2_000_000)}
 	limit := litesvm.Instruction{Program: solana.ComputeBudget, Data: binary.LittleEndian.AppendUint32([]byte{2}, 1_000)}
-	good := transfer(t, hash, 1_000_000_000, limit, price)
+	good := transfer(hash, 1_000_000_000, limit, price)
 	forged := append([]byte{}, good...)
 	forged[10] ^= 1
-	late := transfer(t, solana.Key{7}, 1_000_000_000)
+	late := transfer(solana.Key{7}, 1_000_000_000)
 	for name, c := range map[string]struct {
 		raw  []byte
 		code int
 		says string
 	}{
 		"a forged signature": {forged, -32003, "verification failure"}, "another blockhash": {late, -32002, "BlockhashNotFound"},
-		"more than there is": {transfer(t, hash, 6_000_000_000), -32002, `{"InstructionError":[0,{"Custom":1}]}`}, "nothing": {nil, -32602, "base64"},
+		"more than there is": {transfer(hash, 6_000_000_000), -32002, `{"InstructionError":[0,{"Custom":1}]}`}, "nothing": {nil, -32602, "base64"},
 		"half of it": {good[:len(good)/2], -32602, "ends early"}, "a byte more": {append(append([]byte{}, good...), 0), -32602, "bytes follow"},
 		"a packet and more": {make([]byte, 1233), -32602, "too large"},
 	} {
@@ -87,7 +86,7 @@ func TestSend(t *testing.T) {
 	if s := status.Value; len(s) != 2 || s[0] == nil || s[0].Err != nil || s[0].ConfirmationStatus != "finalized" || s[1] != nil {
 		t.Errorf("statuses %+v", s)
 	}
-	failed := transfer(t, hash, 6_000_000_000)
+	failed := transfer(hash, 6_000_000_000)
 	var failedID string
 	n.Call(t, &failedID, "sendTransaction", text(failed), raw{"encoding": "base64", "skipPreflight": true})
 	if n.Call(t, &status, "getSignatureStatuses", []string{failedID}); status.Value[0] == nil || status.Value[0].Err == nil {

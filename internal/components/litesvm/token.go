@@ -33,9 +33,9 @@ type Instruction struct {
 	Data     []byte
 }
 
-// Sign encodes a legacy transaction and signs it with keys, of which the first pays the fee. It is not sent.
-func Sign(t testing.TB, blockhash solana.Key, keys []ed25519.PrivateKey, all ...Instruction) (raw []byte) {
-	t.Helper()
+// Sign encodes a legacy transaction and signs it with keys, of which the first pays the fee. It is not sent. A key that is missing, and
+// lengths above 127, make it panic.
+func Sign(blockhash solana.Key, keys []ed25519.PrivateKey, all ...Instruction) (raw []byte) {
 	metas := []Meta{{Address(keys[0]), true, true}}
 	add := func(m Meta) {
 		if i := slices.IndexFunc(metas, func(x Meta) bool { return x.Key == m.Key }); i >= 0 {
@@ -79,7 +79,7 @@ func Sign(t testing.TB, blockhash solana.Key, keys []ed25519.PrivateKey, all ...
 			message = append(message, place(m.Key))
 		}
 		if len(metas) > 127 || len(in.Data) > 127 {
-			t.Fatal("LiteSVM: sign: lengths above 127 are not written here")
+			panic("LiteSVM: sign: lengths above 127 are not written here")
 		}
 		message = append(append(message, byte(len(in.Data))), in.Data...)
 	}
@@ -87,7 +87,7 @@ func Sign(t testing.TB, blockhash solana.Key, keys []ed25519.PrivateKey, all ...
 	for _, m := range metas[:raw[0]] {
 		i := slices.IndexFunc(keys, func(k ed25519.PrivateKey) bool { return Address(k) == m.Key })
 		if i < 0 {
-			t.Fatalf("LiteSVM: sign: there is no key of %s", m.Key)
+			panic("LiteSVM: sign: there is no key of " + m.Key.String())
 		}
 		raw = append(raw, ed25519.Sign(keys[i], message)...)
 	}
@@ -103,7 +103,7 @@ func (n *Node) pay(t testing.TB, keys []ed25519.PrivateKey, all ...Instruction) 
 	}
 	n.made++
 	all = append(all, Instruction{Program: solana.Memo, Data: fmt.Appendf(nil, "%d", n.made)})
-	n.Send(t, Sign(t, n.Blockhash(t), append([]ed25519.PrivateKey{payer}, keys...), all...))
+	n.Send(t, Sign(n.Blockhash(t), append([]ed25519.PrivateKey{payer}, keys...), all...))
 }
 
 // A Token is a mint, of which the payer of tests makes as much as it wants.
