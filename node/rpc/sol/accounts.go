@@ -50,10 +50,9 @@ func (a Account) Table() ([]solana.Key, error) {
 	return solana.ReadTable(a.Data)
 }
 
-// settled leaves of an account what decoding takes from it, and what all endpoints can agree on, which are some slots apart: no balance of any kind, which may change
-// with every block, and no data where the owner says all. The numbers are left at zero.
+// settled leaves of an account's data what decoding takes from them, and what all endpoints can agree on, which are some slots apart: no balance of any kind, which
+// may change with every block, and nothing where the owner says all. The numbers are left at zero.
 func (a Account) settled() Account {
-	a.Lamports = 0
 	read, err := a.Read()
 	switch {
 	case err != nil: // as it is: it says nothing

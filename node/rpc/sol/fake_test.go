@@ -244,8 +244,8 @@ func TestPanelAccounts(t *testing.T) {
 	none := well().but("getMultipleAccounts", holds("null"))
 	wallet := of(solana.System, nil, 5)
 	mint, token := solana.Token2022, "a token account of token-2022 for mint "+(solana.Key{5}).String()+", owned by "+payee.String()
-	program := func(data string, executable bool) script {
-		return well().but("getMultipleAccounts", holds(fmt.Sprintf(`{"lamports":1,"owner":"%s","data":["%s","base64"],"executable":%t,"space":%d}`, tables, data, executable, len(data)/4*3)))
+	program := func(owner solana.Key, data string, executable bool) script {
+		return well().but("getMultipleAccounts", holds(fmt.Sprintf(`{"lamports":1,"owner":"%s","data":["%s","base64"],"executable":%t,"space":%d}`, owner, data, executable, len(data)/4*3)))
 	}
 	fee := mintData(6, 1, 1)
 	fee[len(fee)-1] = 1 // of another rate
@@ -262,7 +262,8 @@ func TestPanelAccounts(t *testing.T) {
 		"the liar of three":                 {reads, []script{of(mint, heldData(payee, 1, 1), 7), of(mint, heldData(payee, 1, 1), 7), of(mint, heldData(own, 1, 1), 7)}, "SHA-256", isDisagreement},
 		"a wallet, and a program's":         {reads, []script{wallet, of(sysvar, nil, 5)}, "that it is a wallet, or not there", isDisagreement},
 		"a program's, whatever it holds":    {reads, []script{of(sysvar, []byte{1}, 5), of(sysvar, []byte{2, 3}, 5)}, "an account of another kind, owned by " + sysvar.String() + " 5", nil},
-		"a program, or not":                 {reads, []script{program("", true), program("", false)}, "a program", isDisagreement},
+		"a program, or not":                 {reads, []script{program(tables, "", true), program(tables, "", false)}, "a program", isDisagreement},
+		"a wallet, or a program of System":  {reads, []script{wallet, program(solana.System, "", true)}, "a program", isDisagreement},
 		"a table, and a longer one":         {reads, []script{of(tables, table(own), 5), of(tables, table(own, payee), 5)}, "88 bytes of SHA-256", isDisagreement},
 		"what contradicts itself, by both":  {reads, []script{of(mint, append(mintData(6, 1, 1), 1, 0, 0, 0), 7), of(mint, append(mintData(6, 1, 1), 1, 0, 0, 0), 7)}, "stands twice", isTrouble},
 		"what contradicts itself, by one":   {reads, []script{of(mint, append(mintData(6, 1, 1), 1, 0, 0, 0), 7), of(mint, mintData(6, 1, 1), 7)}, "SHA-256", isDisagreement},
@@ -347,17 +348,18 @@ func TestPanelPriorityFee(t *testing.T) {
 	silent, unknown := at(0, 0), well().but("getRecentPrioritizationFees", refusal(-32601, "Method not found", "null"))
 	fallback := fmt.Sprint(sol.FallbackPrice)
 	judge(t, map[string]verdict{
-		"the middle":             {price, []script{at(50_000, 10_000, 40_000)}, "40000", nil},
-		"of two the lower":       {price, []script{at(50_000), at(40_000)}, "40000", nil},
-		"the liar of three":      {price, []script{at(50_000), at(1_000_000_000), at(40_000)}, "50000", nil},
-		"one dear slot":          {price, []script{at(50_000, 18_446_744_073_709_551_615, 0, 0, 20_000)}, "50000", nil},
-		"too little":             {price, []script{at(3)}, fallback, nil},
-		"nobody paid":            {price, []script{silent}, fallback, nil},
-		"none is told":           {price, []script{unknown}, fallback, nil},
-		"the liar is left alone": {price, []script{silent, at(900_000)}, fallback, nil},
-		"one of three tells":     {price, []script{unknown, at(900_000), silent}, fallback, nil},
-		"one of two is down":     {price, []script{at(50_000), off}, "1 of 2", isTrouble},
-		"what is no price":       {price, []script{at(1_000_000_001)}, "above 1000000000", isTrouble},
+		"the middle":                   {price, []script{at(50_000, 10_000, 40_000)}, "40000", nil},
+		"of two the lower":             {price, []script{at(50_000), at(40_000)}, "40000", nil},
+		"the liar of three":            {price, []script{at(50_000), at(1_000_000_000), at(40_000)}, "50000", nil},
+		"one dear slot":                {price, []script{at(50_000, 18_446_744_073_709_551_615, 0, 0, 20_000)}, "50000", nil},
+		"too little":                   {price, []script{at(3)}, fallback, nil},
+		"nobody paid":                  {price, []script{silent}, fallback, nil},
+		"none is told":                 {price, []script{unknown}, fallback, nil},
+		"the liar is left alone":       {price, []script{silent, at(900_000)}, fallback, nil},
+		"one of three tells":           {price, []script{unknown, at(900_000), silent}, fallback, nil},
+		"the silent count for nothing": {price, []script{silent, at(50_000), at(70_000), at(60_000)}, "60000", nil},
+		"one of two is down":           {price, []script{at(50_000), off}, "1 of 2", isTrouble},
+		"what is no price":             {price, []script{at(1_000_000_001)}, "above 1000000000", isTrouble},
 	})
 }
 
@@ -404,7 +406,8 @@ func TestRubbish(t *testing.T) {
 		{became, "getSignatureStatuses", value(`[{"slot":1,"confirmationStatus":"finalized"}]`), "whether it failed"},
 		{became, "getSignatureStatuses", value(`[{"slot":1,"err":null,"confirmationStatus":null}]`), "a known status"},
 		{health, "getHealth", refusal(-32005, "Node is behind by 42 slots", `{"numSlotsBehind":42}`), "behind by 42 slots"},
-		{health, "getMultipleAccounts", holds("null"), "tells no time"}, {health, "getMultipleAccounts", holds(accountJSON(sysvar, clockData(1<<63), 1)), "tells no time"},
+		{health, "getMultipleAccounts", holds("null"), "tells no time"}, {health, "getMultipleAccounts", holds(accountJSON(sysvar, append(clockData(1), 0), 1)), "tells no time"},
+		{health, "getMultipleAccounts", holds(accountJSON(sysvar, clockData(1<<63), 1)), "tells no time"},
 		{health, "getMultipleAccounts", holds(accountJSON(sysvar, clockData(1<<41), 1)), "tells no time"},
 		{reads, "getMultipleAccounts", holds(), "of 0 accounts for 1"}, {reads, "getMultipleAccounts", holds("null", "null"), "of 2 accounts for 1"},
 		{reads, "getMultipleAccounts", value("null"), "without a value"}, {reads, "getMultipleAccounts", without("lamports"), "no lamports, owner"},

@@ -157,9 +157,13 @@ func TestAccounts(t *testing.T) {
 	if keys, err := all[2].Table(); err == nil {
 		t.Errorf("a mint is a table of %v", keys)
 	}
+	forged := sol.Account{Owner: payee, Size: 56, Data: table()}
+	if keys, err := forged.Table(); err == nil || !strings.Contains(err.Error(), "is none") {
+		t.Errorf("anybody's account is a table of %v: %v", keys, err)
+	}
 	for _, many := range []int{0, sol.MaxAccounts + 1} {
-		if _, err := p.Accounts(ctx, make([]solana.Key, many)); err == nil {
-			t.Errorf("%d accounts are read", many)
+		if _, err := p.Accounts(ctx, make([]solana.Key, many)); err == nil || !strings.Contains(err.Error(), "want 1 to 100") {
+			t.Errorf("%d accounts are read: %v", many, err)
 		}
 	}
 
