@@ -14,8 +14,8 @@ import (
 type raw = map[string]any
 
 var (
-	payee   = litesvm.Address(litesvm.Key("payee"))
-	alice   = litesvm.Key("alice")
+	payee   = litesvm.Address(litesvm.Private("payee"))
+	alice   = litesvm.Private("alice")
 	base64d = raw{"encoding": "base64"}
 )
 
@@ -100,13 +100,13 @@ func TestTime(t *testing.T) {
 	valid := func(hash solana.Key) (is bool) {
 		t.Helper()
 		var r struct{ Value bool }
-		n.Call(t, &r, "isBlockhashValid", hash.String())
+		n.Call(t, &r, "isBlockhashValid", litesvm.Text(hash))
 		return r.Value
 	}
 	first := n.Blockhash(t)
 	second := n.ExpireBlockhash(t)
 	if first == second || n.Blockhash(t) != second || valid(first) || !valid(second) {
-		t.Errorf("hashes %s and %s", first, second)
+		t.Errorf("hashes %x and %x", first, second)
 	}
 	var slot, height uint64
 	was := n.Time(t)
@@ -142,9 +142,9 @@ func TestTokens(t *testing.T) {
 		want string
 	}{
 		{plain.Mint, "a mint of spl-token with 6 decimals"}, {taxed.Mint, "a mint of token-2022 with 2 decimals and transfer-fee"},
-		{n.Give(t, plain, payee, 7), "a token account of spl-token for mint " + plain.Mint.String() + ", owned by " + payee.String()},
-		{n.Give(t, plain, payee, 7), "a token account of spl-token for mint " + plain.Mint.String() + ", owned by " + payee.String()},
-		{n.Give(t, taxed, payee, 7), "a token account of token-2022 for mint " + taxed.Mint.String() + ", owned by " + payee.String()},
+		{n.Give(t, plain, payee, 7), "a token account of spl-token for mint " + litesvm.Text(plain.Mint) + ", owned by " + litesvm.Text(payee)},
+		{n.Give(t, plain, payee, 7), "a token account of spl-token for mint " + litesvm.Text(plain.Mint) + ", owned by " + litesvm.Text(payee)},
+		{n.Give(t, taxed, payee, 7), "a token account of token-2022 for mint " + litesvm.Text(taxed.Mint) + ", owned by " + litesvm.Text(payee)},
 		{payee, "a wallet"}, {solana.Token2022, "an account of another kind, owned by BPFLoaderUpgradeab1e11111111111111111111111"},
 	} {
 		var r struct {
@@ -155,7 +155,7 @@ func TestTokens(t *testing.T) {
 				Space      int
 			}
 		}
-		n.Call(t, &r, "getAccountInfo", c.at.String(), base64d)
+		n.Call(t, &r, "getAccountInfo", litesvm.Text(c.at), base64d)
 		owner, data, executable := solana.System, []byte(nil), false
 		if r.Value != nil {
 			k, err := solana.ParseKey(r.Value.Owner)
@@ -164,11 +164,11 @@ func TestTokens(t *testing.T) {
 			}
 			owner, executable = k, r.Value.Executable
 			if data, err = base64.StdEncoding.DecodeString(r.Value.Data[0]); err != nil || len(data) != r.Value.Space {
-				t.Errorf("%s: %d bytes of %d, %v", c.at, len(data), r.Value.Space, err)
+				t.Errorf("%x: %d bytes of %d, %v", c.at, len(data), r.Value.Space, err)
 			}
 		}
 		if a, err := solana.ReadAccount(owner, data, executable); err != nil || a.String() != c.want {
-			t.Errorf("%s is %s, %v; want %s", c.at, a, err, c.want)
+			t.Errorf("%s is %s, %v; want %s", litesvm.Text(c.at), a, err, c.want)
 		}
 	}
 }

@@ -112,7 +112,7 @@ var sysvar = mustKey("Sysvar1111111111111111111111111111111111111")
 // well is an endpoint at which all is well.
 func well() script {
 	return script{
-		"getGenesisHash": result(`"` + litesvm.Genesis.String() + `"`), "getHealth": result(`"ok"`), "getBlockHeight": result("426552000"),
+		"getGenesisHash": result(`"` + litesvm.Genesis + `"`), "getHealth": result(`"ok"`), "getBlockHeight": result("426552000"),
 		"getLatestBlockhash": value(`{"blockhash":"` + hash.String() + `","lastValidBlockHeight":426552150}`), "isBlockhashValid": value("true"),
 		"getMultipleAccounts": holds(accountJSON(sysvar, clockData(1_800_000_000), 1)), "getMinimumBalanceForRentExemption": result("890880"),
 		"getSignatureStatuses": status("finalized", 447551990, "null"), "sendTransaction": result(`"` + id.String() + `"`),

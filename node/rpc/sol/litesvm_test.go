@@ -19,8 +19,8 @@ import (
 const mainnet = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
 
 var (
-	vault, payee, nobody = litesvm.Key("vault"), litesvm.Address(litesvm.Key("payee")), litesvm.Address(litesvm.Key("nobody"))
-	own                  = litesvm.Address(vault)
+	vault, payee, nobody = litesvm.Private("vault"), solana.Key(litesvm.Address(litesvm.Private("payee"))), solana.Key(litesvm.Address(litesvm.Private("nobody")))
+	own                  = solana.Key(litesvm.Address(vault))
 )
 
 func dial(t testing.TB, urls ...string) *sol.Panel {
@@ -51,9 +51,9 @@ func table(keys ...solana.Key) []byte {
 
 var (
 	tables    = mustKey("AddressLookupTab1e1111111111111111111111111")
-	tableAt   = litesvm.Address(litesvm.Key("table"))
-	largeAt   = litesvm.Address(litesvm.Key("large"))
-	strangeAt = litesvm.Address(litesvm.Key("strange"))
+	tableAt   = solana.Key(litesvm.Address(litesvm.Private("table")))
+	largeAt   = solana.Key(litesvm.Address(litesvm.Private("large")))
+	strangeAt = solana.Key(litesvm.Address(litesvm.Private("strange")))
 )
 
 func mustKey(text string) solana.Key {
@@ -133,8 +133,8 @@ func TestAccounts(t *testing.T) {
 	}
 	for i, want := range []string{
 		"a wallet", "a wallet", "a mint of spl-token with 6 decimals", "a mint of token-2022 with 2 decimals and transfer-fee",
-		"a token account of spl-token for mint " + plain.Mint.String() + ", owned by " + payee.String(),
-		"a token account of token-2022 for mint " + taxed.Mint.String() + ", owned by " + payee.String(),
+		"a token account of spl-token for mint " + litesvm.Text(plain.Mint) + ", owned by " + payee.String(),
+		"a token account of token-2022 for mint " + litesvm.Text(taxed.Mint) + ", owned by " + payee.String(),
 		"an account of another kind, owned by BPFLoaderUpgradeab1e11111111111111111111111", "an account of another kind, owned by " + tables.String(),
 		"an account of another kind, owned by " + solana.System.String(),
 	} {
