@@ -1,6 +1,6 @@
 # Ostraka: what people type. `make help` lists it.
 #
-# Only Go is needed to build. Tests also want the tools in TOOLS, a pinned anvil, Chromium, litewitness and btcd, and the release
+# Only Go is needed to build. Tests also want the tools in TOOLS, a pinned anvil, Chromium, litewitness, btcd and LiteSVM, and the release
 # before, which are fetched or built into .cache; `make test` says what is missing, or installs it when run as root.
 
 SHELL       := bash
@@ -22,7 +22,7 @@ COMMIT  :=
 GOFILES = find . -name '*.go' -not -path './.cache/*' -not -path './bin/*'
 
 # program:Debian package
-TOOLS := ssh-keygen:openssh-client ssh-agent:openssh-client cc:build-essential softhsm2-util:softhsm2 swtpm:swtpm swtpm_setup:swtpm-tools ip:iproute2 nsenter:util-linux gcore:gdb
+TOOLS := ssh-keygen:openssh-client ssh-agent:openssh-client cc:build-essential softhsm2-util:softhsm2 swtpm:swtpm swtpm_setup:swtpm-tools ip:iproute2 nsenter:util-linux gcore:gdb node:nodejs
 
 .PHONY: help build wasm release test nightly bench fuzz lint deps tools go cover clean
 
@@ -42,7 +42,7 @@ wasm: go ## the verifier for browsers, in console/wasm/dist; a build with -tags 
 release: go ## dist/VERSION: programs for every platform, their hashes and bills of materials, for maintainers to sign
 	@go run ./internal/release build -version '$(VERSION)' -commit '$(COMMIT)'
 
-test: deps lint ## all tests, six fuzz targets, real anvil, Chromium, litewitness and btcd (15 minutes at most)
+test: deps lint ## all tests, six fuzz targets, real anvil, Chromium, litewitness, btcd and LiteSVM (15 minutes at most)
 	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
 
 nightly: FUZZTIME := 10s
@@ -70,15 +70,15 @@ cover: go ## statement coverage, by function, in .cache/cover.txt
 	@go tool cover -func=.cache/cover.out > .cache/cover.txt
 	@tail -n 1 .cache/cover.txt
 
-deps: tools ## what tests need: Debian packages (as root), the pinned anvil, contracts, Chromium, litewitness and btcd, the release before
+deps: tools ## what tests need: Debian packages (as root), the pinned anvil, contracts, Chromium, litewitness, btcd and LiteSVM, the release before
 	@go run ./internal/components/fetch
 
 # tools installs missing programs as root on Debian; otherwise it says what to install.
-# npm is wanted only while what it carries is not in the cache: anvil, Chromium, compiled contracts.
+# npm is wanted only while what it carries is not in the cache: anvil, Chromium, compiled contracts, LiteSVM.
 tools: go
 	@missing=""; \
 	wanted="$(TOOLS)"; \
-	{ compgen -G '.cache/anvil-*/bin/anvil' && compgen -G '.cache/chromium-*/bin/chromium' && compgen -G '.cache/safe-*/contracts' && compgen -G '.cache/permittoken-*/contracts'; } > /dev/null || wanted="$$wanted npm:npm"; \
+	{ compgen -G '.cache/anvil-*/bin/anvil' && compgen -G '.cache/chromium-*/bin/chromium' && compgen -G '.cache/safe-*/contracts' && compgen -G '.cache/permittoken-*/contracts' && compgen -G '.cache/litesvm-*/bin/litesvm'; } > /dev/null || wanted="$$wanted npm:npm"; \
 	for tool in $$wanted; do \
 		command -v "$${tool%%:*}" > /dev/null || case " $$missing " in *" $${tool#*:} "*) ;; *) missing="$$missing $${tool#*:}" ;; esac; \
 	done; \

@@ -47,7 +47,7 @@ var (
 	token22       = keyOf("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
 	ataProgram    = keyOf("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL")
 	budgetProgram = keyOf("ComputeBudget111111111111111111111111111111")
-	memoProgram   = keyOf("MemoSq4gqABAXKb96qNH8TysNcWxMyWCqXgDLGmfcHr")
+	memoProgram   = keyOf("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 	recentSysvar  = keyOf("SysvarRecentB1ockHashes11111111111111111111")
 	rentSysvar    = keyOf("SysvarRent111111111111111111111111111111111")
 )

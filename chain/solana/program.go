@@ -7,7 +7,7 @@ var (
 	Token2022              = key("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
 	AssociatedTokenAccount = key("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL")
 	ComputeBudget          = key("ComputeBudget111111111111111111111111111111")
-	Memo                   = key("MemoSq4gqABAXKb96qNH8TysNcWxMyWCqXgDLGmfcHr")
+	Memo                   = key("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 
 	recentBlockhashes = key("SysvarRecentB1ockHashes11111111111111111111")
 	rent              = key("SysvarRent111111111111111111111111111111111")

@@ -24,6 +24,7 @@ type Component struct {
 	SHA256  map[string]string // of the program, by platform such as linux-amd64
 	Packed  Packed            // what the npm package carries, if it is compressed
 	Built   Built             // contracts that the npm package carries compiled, in place of a program
+	Addon   Addon             // what Node.js loads: the npm package of each platform carries it alone
 	Source  Source            // that the program is built from, if this repository carries it
 }
 
@@ -38,6 +39,12 @@ type Packed struct {
 type Built struct {
 	Integrity string   // of the package, as npm writes it: it pins every contract
 	Files     []string // their paths in the package, each with a name of its own
+}
+
+// Addon is a library that Node.js loads, in npm packages of their own for each platform. What else they are part of is not fetched.
+type Addon struct {
+	Platforms map[string]string // what ends the names of the package and of its one file, by platform
+	Integrity map[string]string // of the package, as npm writes it, by platform; where there is none npm compares it with the registry's alone
 }
 
 // Source is the source of a program, packed into this repository by internal/components/pack.
@@ -108,6 +115,20 @@ var (
 // Btcd is a full node of Bitcoin, with a regtest chain of its own.
 var Btcd = Component{Name: "btcd", Version: "0.26.2", Go: "github.com/btcsuite/btcd", Module: "internal/components/btcd/pinned"}
 
+// Litesvm is Solana's runtime, as a library for Node.js.
+var Litesvm = Component{
+	Name: "litesvm", Version: "1.5.0", NPM: "litesvm",
+	SHA256: map[string]string{
+		"linux-amd64": "07bb8b00455f038fab1a16113bc215cb5d3b72ac1ecb52f6220ff98b0d9ecec7",
+	},
+	Addon: Addon{
+		Platforms: map[string]string{"linux-amd64": "linux-x64-gnu", "linux-arm64": "linux-arm64-gnu"},
+		Integrity: map[string]string{
+			"linux-amd64": "sha512-yYdptWY5DRxTnLZAC+wsQ7NW8VIYUermdIyNzg8TFd93Btw/21V+sNW7VY/O0GxzmVkf1JzVtET/d5KU4zr6yA==",
+		},
+	},
+}
+
 // TransitEngine serves the transit engine of Vault 1.14.8, which is MPL-2.0, to nightly tests of that key provider.
 var TransitEngine = Component{
 	Name: "transitengine", Version: "1.14.8", Go: "github.com/ostraka/ostraka/internal/components/transitengine/pinned", Module: "internal/components/transitengine/pinned",
@@ -172,8 +193,12 @@ func (c Component) Libraries(program string) string {
 }
 
 // Carried says whether there is something to fetch for this platform. A packed program that is for other platforms is taken from
-// PATH.
+// PATH; a library for Node.js that is for other platforms is nowhere.
 func (c Component) Carried() bool {
+	if c.Addon.Platforms != nil {
+		_, ok := c.Addon.Platforms[Platform()]
+		return ok
+	}
 	_, ok := c.SHA256[Platform()]
 	return ok || c.Packed.Program == ""
 }
@@ -185,6 +210,9 @@ func (c Component) Find() (string, error) {
 		return "", err
 	}
 	program := c.Binary(root)
+	if !c.Carried() && c.Addon.Platforms != nil {
+		return "", fmt.Errorf("npm's %s carries nothing for %s: run the tests that need it on Linux, amd64 or arm64", c.NPM, Platform())
+	}
 	if !c.Carried() {
 		if program, err = exec.LookPath(c.Name); err != nil {
 			return "", fmt.Errorf("%s is not installed, and npm's %s carries none for %s: run apt-get install -y %s", c.Name, c.NPM, Platform(), c.Name)

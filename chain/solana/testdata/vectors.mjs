@@ -10,7 +10,7 @@ const block = seed(20).publicKey.toBase58(), nonceValue = seed(21).publicKey.toB
 const T22 = t.TOKEN_2022_PROGRAM_ID, TOK = t.TOKEN_PROGRAM_ID;
 const ata = (owner, m, p) => t.getAssociatedTokenAddressSync(m, owner, true, p);
 const nonce = await w.PublicKey.createWithSeed(payer.publicKey, 'nonce-1', w.SystemProgram.programId);
-const memo = (text) => new w.TransactionInstruction({ programId: new w.PublicKey('MemoSq4gqABAXKb96qNH8TysNcWxMyWCqXgDLGmfcHr'), keys: [], data: Buffer.from(text) });
+const memo = (text) => new w.TransactionInstruction({ programId: new w.PublicKey('MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr'), keys: [], data: Buffer.from(text) });
 const hex = (b) => Buffer.from(b).toString('hex');
 const out = { keys: {}, transactions: [], associated: [], seeds: [], accounts: [] };
 for (const [k, v] of Object.entries({ payer: payer.publicKey, other: other.publicKey, wallet: wallet.publicKey, delegate: delegate.publicKey, mint, taxed, token, nonce,

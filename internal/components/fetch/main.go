@@ -37,7 +37,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	wanted := []components.Component{
-		components.Anvil, components.Safe, components.PermitToken, components.Chromium, components.Litewitness, components.Witnesslogs, components.Btcd, components.Previous,
+		components.Anvil, components.Safe, components.PermitToken, components.Chromium, components.Litewitness, components.Witnesslogs, components.Btcd, components.Litesvm, components.Previous,
 	}
 	switch {
 	case len(args) == 1 && args[0] == "nightly":
@@ -83,6 +83,9 @@ func ensure(ctx context.Context, root string, c components.Component) error {
 	get := fromNPM
 	if c.Packed.Program != "" {
 		get = fromPacked
+	}
+	if c.Addon.Platforms != nil {
+		get = fromAddon
 	}
 	switch {
 	case c.Source.Archive != "":

@@ -57,6 +57,15 @@ func fromPacked(ctx context.Context, c components.Component, temp, bin string) e
 
 // archiveOf fetches a component's npm package into a folder, without what it depends on, and holds it against its pinned integrity.
 func archiveOf(ctx context.Context, c components.Component, dir, integrity string) (string, error) {
+	archive, err := npmPack(ctx, c, dir)
+	if err != nil {
+		return "", err
+	}
+	return archive, checkIntegrity(archive, integrity)
+}
+
+// npmPack is archiveOf of what npm alone holds against its registry.
+func npmPack(ctx context.Context, c components.Component, dir string) (string, error) {
 	cmd := exec.CommandContext(ctx, "npm", "pack", "--ignore-scripts", "--pack-destination", dir, c.NPM+"@"+c.Version)
 	cmd.Dir = dir // else it takes this folder's package
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -67,7 +76,7 @@ func archiveOf(ctx context.Context, c components.Component, dir, integrity strin
 	if err != nil || len(archives) != 1 {
 		return "", fmt.Errorf("npm left %d archives of %s@%s, not one", len(archives), c.NPM, c.Version)
 	}
-	return archives[0], checkIntegrity(archives[0], integrity)
+	return archives[0], nil
 }
 
 // fromBuilt takes contracts that were compiled before out of an npm package. Nothing of it is run.
@@ -94,6 +103,33 @@ func fromBuilt(ctx context.Context, c components.Component, temp string) error {
 		return fmt.Errorf("%s@%s holds %d of the %d contracts in Files", c.NPM, c.Version, len(there), len(wanted))
 	}
 	return nil
+}
+
+// fromAddon takes a library for Node.js out of the npm package that carries it for this platform.
+func fromAddon(ctx context.Context, c components.Component, temp, bin string) error {
+	if _, err := exec.LookPath("npm"); err != nil {
+		return errors.New("npm is not installed: run make deps as root, or install Node.js 20 or later, and try again")
+	}
+	dir := filepath.Join(temp, "npm")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	ending := c.Addon.Platforms[components.Platform()]
+	c.NPM += "-" + ending
+	archive, err := npmPack(ctx, c, dir)
+	if err != nil {
+		return err
+	}
+	if want, pinned := c.Addon.Integrity[components.Platform()]; pinned {
+		if err := checkIntegrity(archive, want); err != nil {
+			return err
+		}
+	}
+	file := c.Name + "." + ending + ".node"
+	if err := untar(archive, bin, true, func(name string) bool { return name == "package/"+file }); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(bin, file), filepath.Join(bin, c.Name))
 }
 
 // checkIntegrity compares an archive with npm's integrity value: it covers all that is taken out of it.

@@ -88,6 +88,45 @@ func TestPacked(t *testing.T) {
 	}
 }
 
+// A library for Node.js is the one file of its platform's package.
+func TestAddon(t *testing.T) {
+	c := components.Litesvm
+	ending := c.Addon.Platforms[components.Platform()]
+	real := archive(t, true, [2]string{"package/index.js", "evil"}, [2]string{"package/litesvm." + ending + ".node", "real"})
+	program, pack := sha256.Sum256([]byte("real")), sha512.Sum512(real)
+	c.SHA256 = map[string]string{components.Platform(): hex.EncodeToString(program[:])}
+	c.Addon.Integrity = map[string]string{components.Platform(): "sha512-" + base64.StdEncoding.EncodeToString(pack[:])}
+	root := t.TempDir()
+
+	fakeTools(t, append(bytes.Clone(real), 0))
+	wantError(t, root, c, "integrity", "was not kept")
+	forged := c
+	forged.SHA256 = map[string]string{components.Platform(): hex.EncodeToString(make([]byte, 32))}
+	fakeTools(t, real)
+	wantError(t, root, forged, "SHA-256", "was not kept")
+	elsewhere := c
+	elsewhere.Addon.Platforms = map[string]string{"plan9-mips": ""}
+	if err := ensure(t.Context(), root, elsewhere); err != nil { // as TestNotCarried has it
+		t.Error(err)
+	}
+	if path, err := elsewhere.Find(); err == nil || !bytes.Contains([]byte(err.Error()), []byte("carries nothing for "+components.Platform())) {
+		t.Errorf("found %s, %v", path, err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	wantError(t, root, c, "npm is not installed", "make deps")
+
+	fakeTools(t, real)
+	if err := ensure(t.Context(), root, c); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(c.Binary(root)); err != nil || string(b) != "real" {
+		t.Errorf("library is %q, %v", b, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(c.Dir(root), "*", "*")); len(left) != 1 {
+		t.Errorf("the folder holds %v", left)
+	}
+}
+
 // What npm does not carry for this platform is looked for in PATH, and its absence ends no `make deps`: the tests that want it say so.
 func TestNotCarried(t *testing.T) {
 	c := components.Chromium
