@@ -236,7 +236,7 @@ const safeDocument = `{"types":{"EIP712Domain":[{"name":"chainId","type":"uint25
 "primaryType":"SafeTx","domain":{"chainId":31337,"verifyingContract":"%s"},"message":%s}`
 
 // safeTx FILE FIELD=VALUE… writes typed data of the Safe, of its next nonce unless one is given. What is not said is zero. The data may be a call of one of
-// these contracts: data=token.transfer:ADDRESS:AMOUNT, data=safe.enableModule:ADDRESS, data=notes.signMessage:TEXT, data=notes.getMessageHash:TEXT.
+// these contracts: data=token.transfer:ADDRESS:AMOUNT, data=safe.enableModule:ADDRESS, data=notes.signMessage:TEXT:TIMES, data=notes.getMessageHash:TEXT.
 func (w *contracts) safeTx(ts *testscript.TestScript, _ bool, args []string) {
 	zero := common.Address{}.Hex()
 	m := safeMessage{Value: "0", Data: "0x", SafeTxGas: "0", BaseGas: "0", GasPrice: "0", GasToken: zero, RefundReceiver: zero}
@@ -270,7 +270,7 @@ func (w *contracts) data(ts *testscript.TestScript, call []string) []byte {
 	case "safe.enableModule":
 		return w.safe.Pack(w.t, "enableModule", at(1))
 	case "notes.signMessage", "notes.getMessageHash":
-		return w.notes.Pack(w.t, strings.TrimPrefix(call[0], "notes."), []byte(call[1]))
+		return w.notes.Pack(w.t, strings.TrimPrefix(call[0], "notes."), repeated(ts, call[1:]))
 	}
 	ts.Fatalf("no call %s", call[0])
 	return nil
@@ -296,10 +296,18 @@ func (w *contracts) bring(ts *testscript.TestScript, neg bool, args []string) {
 	w.safe.Send(w.t, w.stranger(), "execTransaction", arguments...)
 }
 
-// said TEXT: the Safe has signed that, as the contract of its own code remembers it.
+// repeated is a text, so many times if a number is there.
+func repeated(ts *testscript.TestScript, text []string) []byte {
+	if len(text) == 1 {
+		return []byte(text[0])
+	}
+	return []byte(strings.Repeat(text[0], int(number(ts, text[1]).Int64())))
+}
+
+// said TEXT:TIMES: the Safe has signed that, as the contract of its own code remembers it.
 func (w *contracts) said(ts *testscript.TestScript, neg bool, args []string) {
 	domain := w.safe.Read(w.t, "domainSeparator")[0].([32]byte)
-	kind, text := crypto.Keccak256([]byte("SafeMessage(bytes message)")), crypto.Keccak256([]byte(args[0]))
+	kind, text := crypto.Keccak256([]byte("SafeMessage(bytes message)")), crypto.Keccak256(repeated(ts, strings.Split(args[0], ":")))
 	hash := crypto.Keccak256Hash([]byte{0x19, 1}, domain[:], crypto.Keccak256(kind, text))
 	if n := w.safe.Read(w.t, "signedMessages", hash)[0].(*big.Int); (n.Sign() == 0) != neg {
 		ts.Fatalf("the Safe remembers %v of %q", n, args[0])

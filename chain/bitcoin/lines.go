@@ -12,8 +12,8 @@ import (
 const (
 	// each is how many parts of a kind have a line each; of more than that, as many share one as fit.
 	each = 16
-	// maxValue bounds a line's value in bytes.
-	maxValue = 3000
+	// maxValue bounds a line's value in bytes: a statement says no more (spec/statements, intent: fact), and what it cannot say every node denies.
+	maxValue = 2000
 
 	firstTime = 500_000_000 // lock times from here on are seconds since 1970
 )

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
+	"github.com/ostraka/ostraka/custody/statement"
 )
 
 // mutants are a packet with each byte changed in some ways, left out, and with bytes put in before each.
@@ -151,7 +152,7 @@ func fromLines(tx *bitcoin.Transaction, previous map[string][]byte) (d bitcoin.D
 	return d, nil
 }
 
-// The largest transactions have 64 lines at most, none longer than 3,000 bytes, and every payee stands in one.
+// The largest transactions have 64 lines at most, none longer than 2,000 bytes, so that a statement can say them, and every payee stands in one.
 func TestLinesOfTheLargest(t *testing.T) {
 	v := cached(vault(t, true))
 	v.MaxRate = bitcoin.PerVByte(1_000_000)
@@ -169,31 +170,24 @@ func TestLinesOfTheLargest(t *testing.T) {
 		d.Outs = append(d.Outs, out)
 	}
 	d.Outs[1] = bitcoin.Output{Memo: bytes.Repeat([]byte{'"'}, bitcoin.MaxMemo)}
-	d.Ins = d.Ins[:min(len(d.Ins), 355)] // more do not fit beside these outputs
-	settled := func() ([]byte, error) {  // what the first output leaves is the fee
-		d.Outs[0].Amount = uint64(len(d.Ins)) * 1_000_000_000_000
-		for _, out := range d.Outs[1:] {
-			d.Outs[0].Amount -= out.Amount
-		}
-		d.Outs[0].Amount -= 100_000
-		return bitcoin.Build(v, d)
+	// what the first output leaves is the fee
+	d.Outs[0].Amount = uint64(len(d.Ins)) * 1_000_000_000_000
+	for _, out := range d.Outs[1:] {
+		d.Outs[0].Amount -= out.Amount
 	}
-	b, err := settled()
-	for err != nil && strings.Contains(err.Error(), "bytes, not 1 to") {
-		d.Ins = d.Ins[:len(d.Ins)-5]
-		b, err = settled()
-	}
+	d.Outs[0].Amount -= 100_000
+	b, err := bitcoin.Build(v, d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tx := decode(t, v, b)
 	lines, whole := tx.Lines(), ""
 	for _, l := range lines {
-		if whole += l.Value + "\n"; len(l.Value) > 3000 || l.Value == "" {
+		if whole += l.Value + "\n"; len(l.Value) > 2000 || len(l.Name)+1+len(l.Value) > statement.MaxFact || l.Value == "" {
 			t.Errorf("line %s has %d bytes", l.Name, len(l.Value))
 		}
 	}
-	if len(lines) > 64 || len(b) < bitcoin.MaxLen*9/10 {
+	if len(lines) > 64 || len(d.Ins) != bitcoin.MaxInputs || len(d.Outs) != bitcoin.MaxOutputs {
 		t.Errorf("%d lines of %d bytes, %d inputs", len(lines), len(b), len(d.Ins))
 	}
 	for i, out := range d.Outs {
@@ -204,7 +198,7 @@ func TestLinesOfTheLargest(t *testing.T) {
 	// of any mixture of the most parts, each as long as it can be, the lines suffice
 	input := len("2100000000000000 sat of p2tr m/2147483647/2147483647/2147483647 plain, , sequence 0xffffffff, previous transaction named, signature kind named; ") + 64 + 1 + 10
 	output := len("2100000000000000 sat to the vault's other account , p2tr m/2147483647/2147483647/2147483647; ") + 64
-	perLine := func(size int) int { return (3000 + 2) / size }
+	perLine := func(size int) int { return (2000 + 2) / size }
 	most := 11 + (bitcoin.MaxInputs+perLine(input)-1)/perLine(input) + (bitcoin.MaxOutputs+perLine(output)-1)/perLine(output)
 	if most > 64 {
 		t.Errorf("%d lines may be needed", most)

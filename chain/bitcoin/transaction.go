@@ -14,8 +14,8 @@ const (
 	// MaxLen bounds an unsigned form in bytes.
 	MaxLen = 120_000
 	// MaxInputs and MaxOutputs bound what people are shown, in 64 lines, and what a vault signs at once.
-	MaxInputs  = 400
-	MaxOutputs = 250
+	MaxInputs  = 300
+	MaxOutputs = 220
 )
 
 // Sequences that an input may have (BIP 68, BIP 125).
