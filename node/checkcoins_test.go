@@ -31,7 +31,7 @@ func TestCoinsOfOneID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := payload.VaultOf(regtest, func(string) (payload.Root, error) { return payload.Root{Public: secp256k1.Group{}.Generator()}, nil }, bitcoin.PerVByte(1000))
+	v, err := payload.VaultOf(regtest, func(string) (payload.Root, error) { return payload.Root{Public: secp256k1.Group{}.Generator()}, nil }, nil, bitcoin.PerVByte(1000))
 	if err != nil {
 		t.Fatal(err)
 	}

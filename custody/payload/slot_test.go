@@ -11,7 +11,7 @@ import (
 // Of all transactions with one slot the chain takes one: they share a coin. And whoever asks for one large coin again and again, with another small one each time, has one slot.
 func TestSlot(t *testing.T) {
 	const regtest = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328"
-	v, err := VaultOf(regtest, func(string) (Root, error) { return Root{Public: secp256k1.Group{}.Generator()}, nil }, bitcoin.PerVByte(1000))
+	v, err := VaultOf(regtest, func(string) (Root, error) { return Root{Public: secp256k1.Group{}.Generator()}, nil }, nil, bitcoin.PerVByte(1000))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func (s *stand) start() {
 	var err error
 	s.vault, err = payload.VaultOf(regtest, func(string) (payload.Root, error) {
 		return payload.Root{Public: record.Public, ChainCode: record.ChainCode}, nil
-	}, bitcoin.PerVByte(100))
+	}, nil, bitcoin.PerVByte(100))
 	if err != nil {
 		s.t.Fatal(err)
 	}
