@@ -1,6 +1,6 @@
 # Ostraka: what people type. `make help` lists it.
 #
-# Only Go is needed to build. Tests also want the tools in TOOLS, a pinned anvil, Chromium, litewitness, btcd and LiteSVM, and the release
+# Only Go is needed to build. Tests also want the tools in TOOLS, a pinned anvil, contracts, Chromium, litewitness, btcd and LiteSVM, and the release
 # before, which are fetched or built into .cache; `make test` says what is missing, or installs it when run as root.
 
 SHELL       := bash

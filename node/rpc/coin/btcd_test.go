@@ -199,7 +199,7 @@ func TestCheckMany(t *testing.T) {
 	n := btcd.Start(t)
 	p, c := both(t, n), n.Coin(t)
 	var outs []btcd.Out
-	for i := range 401 {
+	for i := range 301 {
 		outs = append(outs, btcd.Out{Amount: int64(10_000 + i), Script: payee})
 	}
 	raw, id := btcd.Spend(t, []btcd.Coin{c}, outs...)
@@ -209,16 +209,16 @@ func TestCheckMany(t *testing.T) {
 	for i, o := range outs {
 		all = append(all, btcd.Coin{ID: id, Index: uint32(i), Amount: o.Amount})
 	}
-	wantCheck(t, "400 coins", p.Check(t.Context(), spends(t, payee, all[:400]...)), "", "")
-	wantCheck(t, "400 coins at one endpoint", p.Members()[0].Check(t.Context(), spends(t, payee, all[:400]...)), "", "")
+	wantCheck(t, "300 coins", p.Check(t.Context(), spends(t, payee, all[:300]...)), "", "")
+	wantCheck(t, "300 coins at one endpoint", p.Members()[0].Check(t.Context(), spends(t, payee, all[:300]...)), "", "")
 	for i := range all {
 		all[i].Amount++
 	}
-	err := p.Check(t.Context(), spends(t, btcd.Script(), all[:400]...))
-	wantCheck(t, "400 wrong coins", err, coin.FieldAmount, "of 399 more coins")
+	err := p.Check(t.Context(), spends(t, btcd.Script(), all[:300]...))
+	wantCheck(t, "300 wrong coins", err, coin.FieldAmount, "of 299 more coins")
 	for _, coins := range [][]btcd.Coin{nil, all} {
 		for _, err := range []error{p.Check(t.Context(), spends(t, payee, coins...)), p.Members()[0].Check(t.Context(), spends(t, payee, coins...))} {
-			if err == nil || !strings.Contains(err.Error(), "1 to 400") {
+			if err == nil || !strings.Contains(err.Error(), "1 to 300") {
 				t.Errorf("%d coins: %v", len(coins), err)
 			}
 		}

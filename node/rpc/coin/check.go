@@ -30,7 +30,7 @@ type Coin struct {
 // A Spending is what is compared of a transaction with the chain.
 type Spending struct {
 	Network   bitcoin.Network
-	Coins     []Coin             // 1 to 400
+	Coins     []Coin             // 1 to 300
 	LockTime  uint32             // as the transaction has it: a height, or from 500,000,000 on a time
 	Own       func(psbt.ID) bool // whether the vault made that transaction; nil: it made none. It is asked by one goroutine
 	Child     bool               // it pays for its parents: it may spend outputs of others that wait
@@ -38,7 +38,7 @@ type Spending struct {
 }
 
 const (
-	maxCoins     = 400         // spec/chain-bitcoin 4.2
+	maxCoins     = 300         // spec/chain-bitcoin 4.2
 	firstTime    = 500_000_000 // lock times from here on are seconds since 1970
 	coinbaseDeep = 100         // confirmations with which the next block may spend a coinbase
 )
