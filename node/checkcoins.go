@@ -13,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/rpc/coin"
+	"github.com/ostraka/ostraka/node/rpc/endpoint"
 )
 
 // errNoCoins keeps a node without an endpoint from allowing anything on Bitcoin: no digest there names a network, so who did not look might sign away another's coins (spec/chain-bitcoin 7.1).
@@ -30,8 +31,17 @@ func (c *checker) checkCoins(ctx context.Context, asked decide.Question) (checke
 	}
 	s := spendingOf(p, asked)
 	return c.answer(ctx, question{p.Chain(), coinQuestion("coins", p, asked.Replacing, mayWait(s))}, func(ctx context.Context) error {
-		return panel.Check(ctx, s)
+		return absent(panel.Check(ctx, s))
 	})
+}
+
+// absent makes trouble of a coin that is not there, or not deep enough: endpoints learn of blocks one after the other, and a denial is for good. Another amount or script is a lie.
+func absent(err error) error {
+	fields := endpoint.Fields(err)
+	if len(fields) == 0 || slices.ContainsFunc(fields, func(f string) bool { return f != string(coin.FieldCoin) && f != string(coin.FieldConfirmations) }) {
+		return err
+	}
+	return fmt.Errorf("%v; this node waits, since its endpoints may come to know it", err)
 }
 
 // coinQuestion is a question's name. A transaction's id covers neither the amounts of its coins nor which of its outputs are change: one answer for all that have it would let whoever proposes a lie

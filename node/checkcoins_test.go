@@ -56,6 +56,27 @@ func TestCoinsOfOneID(t *testing.T) {
 		}
 		return &payload.Bitcoin{Transaction: tx}
 	}
+	// What an endpoint does not know may be known soon, and a denial is for good: the node waits, and allows it once it is there.
+	_, late := chain.Pay(t, script, 97_000)
+	old := paid
+	paid = late
+	soon := asks(97_000)
+	paid = old
+	ask := node.AskCoins(map[string]*coin.Panel{regtest: panel})
+	for _, mined := range []int{0, 1} {
+		if mined > 0 {
+			chain.Mine(t, mined)
+		}
+		until := time.Now().Add(time.Minute)
+		checked, why, err := ask(t.Context(), decide.Question{Payload: soon})
+		for errors.Is(err, node.ErrAsking) || mined > 0 && err != nil && time.Now().Before(until) {
+			time.Sleep(50 * time.Millisecond)
+			checked, why, err = ask(t.Context(), decide.Question{Payload: soon})
+		}
+		if !checked || why != "" || (err == nil) != (mined > 0) || err != nil && !strings.Contains(err.Error(), "this node waits") {
+			t.Fatalf("%d blocks later: %t, denied for %q, %v", mined, checked, why, err)
+		}
+	}
 	honest, lie := asks(100_000), asks(99_000)
 	if honest.ID() != lie.ID() {
 		t.Fatal("two ids: the test shows nothing")

@@ -157,14 +157,14 @@ func (v verdict) class() string {
 	case errors.As(v.err, &waiting):
 		return waiting.Waits()
 	}
-	return "that it does not fit: " + strings.Join(fields(v.err), ", ")
+	return "that it does not fit: " + strings.Join(Fields(v.err), ", ")
 }
 
-// fields are what mismatches are about, each once.
-func fields(err error) (out []string) {
+// Fields are what mismatches are about, each once.
+func Fields(err error) (out []string) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
-			out = append(out, fields(e)...)
+			out = append(out, Fields(e)...)
 		}
 		slices.Sort(out)
 		return slices.Compact(out)
