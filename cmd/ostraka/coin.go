@@ -212,6 +212,9 @@ func (p *proposal) checkBitcoin() error {
 	if p.legacy {
 		return usage("--legacy does not go with Bitcoin")
 	}
+	if p.packet != "" && (p.to != "" || p.amount != "" || len(p.pay)+len(p.coins)+len(p.note)+len(p.change)+len(p.feeRate) > 0 || p.fixed) {
+		return usage("--psbt says all of the transaction: --to, --amount, --pay, --coin, --note, --change, --fee-rate and --fixed do not go with it")
+	}
 	if p.unit != "" && p.unit != "sat" && p.unit != "btc" {
 		return usage("--unit %q is not btc or sat", p.unit)
 	}

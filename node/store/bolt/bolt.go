@@ -212,7 +212,7 @@ func create(dir string) error {
 		if err != nil {
 			return err
 		}
-		return b.Put(stateKey, (state{}).frame())
+		return b.Put(stateKey, state{tx: uint64(tx.ID())}.frame())
 	})
 	if err := errors.Join(err, db.Sync(), db.Close()); err != nil {
 		return err
@@ -389,8 +389,11 @@ func (s *Store) Verify(ctx context.Context) error {
 			}
 			return t.take(k, v)
 		})
+		var st state
 		if err == nil {
-			_, err = t.compare()
+			if st, err = t.compare(); err == nil {
+				err = st.newest(uint64(b.Tx().ID()))
+			}
 		}
 		return named(err, filepath.Join(s.dir, dataFile))
 	})

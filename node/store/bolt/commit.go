@@ -372,6 +372,7 @@ func apply(tx *bbolt.Tx, st state, group []*pending) ([]result, state, error) {
 	if st == before {
 		return results, st, nil
 	}
+	st.tx = uint64(tx.ID())
 	return results, st, b.Put(stateKey, st.frame())
 }
 

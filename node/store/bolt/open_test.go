@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/ostraka/ostraka/node/store"
 )
@@ -126,9 +129,9 @@ func TestReserveFollowsOption(t *testing.T) {
 
 // Bytes of the state record: a change here breaks every store in the field.
 func TestStateRecord(t *testing.T) {
-	st := state{revision: 5, count: 3, sum: 1<<63 + 7}
+	st := state{revision: 5, count: 3, sum: 1<<63 + 7, tx: 9}
 	frame := st.frame()
-	const want = "0000000000000005" + "0000000000000003" + "8000000000000007"
+	const want = "0000000000000005" + "0000000000000003" + "8000000000000007" + "0000000000000009"
 	if got := fmt.Sprintf("%x", frame[store.FrameSize:]); got != want {
 		t.Errorf("state is %s, want %s", got, want)
 	}
@@ -139,7 +142,7 @@ func TestStateRecord(t *testing.T) {
 	if _, err := parseState(newer); !errors.Is(err, store.ErrVersion) || errors.Is(named(err, "file"), store.ErrCorrupt) {
 		t.Errorf("newer format: %v, want it named", err)
 	}
-	short := store.Frame(string(stateKey), formatVersion, frame[store.FrameSize:store.FrameSize+23])
+	short := store.Frame(string(stateKey), formatVersion, frame[store.FrameSize:store.FrameSize+31])
 	for name, b := range map[string][]byte{"short": short, "another key's": store.Frame("t", formatVersion, frame[store.FrameSize:]), "empty": nil} {
 		if _, err := parseState(b); !errors.Is(err, store.ErrCorrupt) {
 			t.Errorf("%s: %v, want ErrCorrupt", name, err)
@@ -294,6 +297,111 @@ func TestLeft(t *testing.T) {
 	for _, o := range []Options{{}, {ReadOnly: true}} {
 		if _, err := Open(dir, o); !errors.Is(err, ErrLeft) || !strings.Contains(err.Error(), "gone to etcd") {
 			t.Errorf("open a store that was left: %v", err)
+		}
+	}
+}
+
+// A page number that was changed leads to all of an earlier tree, which is still whole: it is not taken for the newest.
+func TestEarlierTreeIsNotTaken(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	s := reopen(t, dir)
+	for i := range 6 {
+		if _, err := s.Commit(context.Background(), store.Batch{Put: []store.Entry{{Key: "k", Value: bytes.Repeat([]byte{byte(i)}, 2000)}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Verify(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, dataFile)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := metasOf(t, path)
+	at := bytes.Index(whole[int64(r.root)*r.pageSize:], bucketName) + len(bucketName) + int(int64(r.root)*r.pageSize)
+	now, led := native.Uint64(whole[at:]), 0
+	for id := uint64(2); id < r.high; id++ {
+		if id == now || native.Uint64(whole[int64(id)*r.pageSize:]) != id {
+			continue
+		}
+		changed := bytes.Clone(whole)
+		native.PutUint64(changed[at:], id)
+		if err := os.WriteFile(path, changed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		switch _, err := Open(dir, Options{}); {
+		case !errors.Is(err, store.ErrCorrupt):
+			t.Errorf("page %d instead of %d: %v", id, now, err)
+		case strings.Contains(err.Error(), "its pages lead to what transaction"):
+			led++
+		}
+	}
+	if led == 0 {
+		t.Error("no page is an earlier tree's: the test shows nothing")
+	}
+}
+
+func metasOf(t *testing.T, path string) *pageReader {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := readMetas(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func reopen(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A store of format 1 is read, and written in this one.
+func TestFirstFormatIsRead(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	s := reopen(t, dir)
+	if _, err := s.Commit(context.Background(), store.Batch{Put: []store.Entry{{Key: "k", Value: []byte("v")}}}); err != nil {
+		t.Fatal(err)
+	}
+	st := *s.state.Load()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := openBolt(filepath.Join(dir, dataFile), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketName).Put(stateKey, store.Frame(string(stateKey), 1, st.frame()[store.FrameSize:store.FrameSize+24]))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s = reopen(t, dir)
+		if it, err := s.Get(context.Background(), "k"); err != nil || string(it.Value) != "v" {
+			t.Fatalf("%q, %v", it.Value, err)
+		}
+		if _, err := s.Commit(context.Background(), store.Batch{Put: []store.Entry{{Key: "k", Value: []byte("v")}}}); err != nil {
+			t.Fatal(err)
+		}
+		if s.state.Load().tx == 0 {
+			t.Error("it goes on in the first format")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

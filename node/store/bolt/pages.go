@@ -46,6 +46,7 @@ type pageReader struct {
 	pageSize int64
 	root     uint64
 	high     uint64 // pages from here on are not used
+	tx       uint64 // the newest transaction
 	seen     []uint64
 }
 
@@ -58,7 +59,9 @@ func verify(f *os.File, path string) (st state, err error) {
 		t, err = count(r)
 	}
 	if err == nil {
-		st, err = t.compare()
+		if st, err = t.compare(); err == nil {
+			err = st.newest(r.tx)
+		}
 	}
 	return st, named(err, path)
 }
@@ -101,7 +104,7 @@ func readMetas(f *os.File) (*pageReader, error) {
 	if high[newest] > uint64(info.Size())/uint64(size) {
 		return nil, fmt.Errorf("file has %d bytes, too few for %d pages", info.Size(), high[newest])
 	}
-	return &pageReader{f: f, pageSize: size, root: root[newest], high: high[newest], seen: make([]uint64, high[newest]/64+1)}, nil
+	return &pageReader{f: f, pageSize: size, root: root[newest], high: high[newest], tx: txid[newest], seen: make([]uint64, high[newest]/64+1)}, nil
 }
 
 func metaPageSize(f *os.File) (int64, error) {

@@ -15,7 +15,8 @@ import (
 	"github.com/ostraka/ostraka/node/store"
 )
 
-const formatVersion = 1
+// formatVersion 1 had no transaction in its state record. A store of it is read, and written in this one.
+const formatVersion = 2
 
 // state is what the state record says of all others. It is written in every
 // transaction, and compared with the records at Open: a record that is lost, stale or
@@ -24,6 +25,7 @@ type state struct {
 	revision uint64 // of the last batch that wrote
 	count    uint64 // of records
 	sum      uint64 // of the records' checksums as numbers, mod 2⁶⁴
+	tx       uint64 // bbolt's transaction that wrote it, as the meta page names it; 0: written by format 1
 }
 
 func (st state) add(sum uint64) state {
@@ -41,11 +43,12 @@ func (st state) remove(sum uint64) state {
 func sumOf(frame []byte) uint64 { return binary.BigEndian.Uint64(store.Checksum(frame)) }
 
 // frame encodes: a frame (spec/store.md) whose revision is the format's version and
-// whose value is revision ‖ count ‖ sum, 8 bytes each.
+// whose value is revision ‖ count ‖ sum ‖ transaction, 8 bytes each.
 func (st state) frame() []byte {
 	v := binary.BigEndian.AppendUint64(nil, st.revision)
 	v = binary.BigEndian.AppendUint64(v, st.count)
 	v = binary.BigEndian.AppendUint64(v, st.sum)
+	v = binary.BigEndian.AppendUint64(v, st.tx)
 	return store.Frame(string(stateKey), formatVersion, v)
 }
 
@@ -54,13 +57,24 @@ func parseState(frame []byte) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	if version != formatVersion {
+	want := 32
+	switch version {
+	case 1:
+		want = 24
+	case formatVersion:
+	default:
 		return state{}, fmt.Errorf("%w: format %d, not %d", store.ErrVersion, version, formatVersion)
 	}
-	if len(v) != 24 {
-		return state{}, &store.CorruptError{Key: string(stateKey), Err: fmt.Errorf("has %d bytes, not 24", len(v))}
+	if len(v) != want {
+		return state{}, &store.CorruptError{Key: string(stateKey), Err: fmt.Errorf("has %d bytes, not %d", len(v), want)}
 	}
-	return state{binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:]), binary.BigEndian.Uint64(v[16:])}, nil
+	st := state{revision: binary.BigEndian.Uint64(v), count: binary.BigEndian.Uint64(v[8:]), sum: binary.BigEndian.Uint64(v[16:])}
+	if version == formatVersion {
+		if st.tx = binary.BigEndian.Uint64(v[24:]); st.tx == 0 {
+			return state{}, &store.CorruptError{Key: string(stateKey), Err: errors.New("names no transaction")}
+		}
+	}
+	return st, nil
 }
 
 // A tally reads all pairs of the bucket and compares the records with what the state
@@ -131,7 +145,7 @@ func (t *tally) take(k, v []byte) (err error) {
 }
 
 func (t *tally) merge(o tally) {
-	t.found = state{max(t.found.revision, o.found.revision), t.found.count + o.found.count, t.found.sum + o.found.sum}
+	t.found = state{revision: max(t.found.revision, o.found.revision), count: t.found.count + o.found.count, sum: t.found.sum + o.found.sum}
 	if o.hasState {
 		t.said, t.hasState = o.said, true
 	}
@@ -147,6 +161,15 @@ func (t *tally) compare() (state, error) {
 			f.count, f.sum, f.revision, s.count, s.sum, s.revision)
 	}
 	return s, nil
+}
+
+// newest says whether the state record is the one that the newest transaction wrote. A page number that was changed may lead to all of an earlier tree, whose pages are free and still
+// whole: each record of it is sound, and its own state record says so.
+func (st state) newest(tx uint64) error {
+	if st.tx == 0 || st.tx == tx {
+		return nil
+	}
+	return fmt.Errorf("its pages lead to what transaction %d wrote, and the newest is %d", st.tx, tx)
 }
 
 // named makes damage that has no record's name the file's.
