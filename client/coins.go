@@ -16,7 +16,6 @@ import (
 	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/bitcoin/coins"
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
-	"github.com/ostraka/ostraka/chain/effect"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/payload"
@@ -316,16 +315,6 @@ func (c *Case) Packet() ([]byte, error) {
 		return nil, err
 	}
 	return p.Export(sigs)
-}
-
-// Paid are the payments of a transaction of Bitcoin and their sum in satoshis, for those who list it.
-func Paid(p payload.Payload) (to []string, sum uint64) {
-	for _, e := range p.Effects() {
-		if e.Operation == effect.Transfer && e.Amount.IsUint64() {
-			to, sum = append(to, e.Destination), sum+e.Amount.Uint64()
-		}
-	}
-	return to, sum
 }
 
 // ParseOutpoint reads TXID:INDEX, as people write it.

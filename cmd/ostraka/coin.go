@@ -250,10 +250,7 @@ func (p *proposal) payment(ctx context.Context, c *client.Circle, v client.Vault
 	if out.Rate, err = p.rate(); err != nil {
 		return out, err
 	}
-	if out.Change, err = p.changeTo(out); err != nil {
-		return out, err
-	}
-	out.Payments, err = p.payments()
+	out.Change, err = p.changeTo(out)
 	return out, err
 }
 
@@ -293,14 +290,17 @@ func (p *proposal) payments() (all []coins.Payment, err error) {
 	switch {
 	case p.to != "" && p.amount != "":
 		pairs = append(pairs, p.to+"="+p.amount)
-	case p.to != "" || p.amount != "" || len(pairs) == 0 && p.packet == "":
+	case p.to != "" || p.amount != "" || len(pairs) == 0:
 		return nil, usage("give --to and --amount, or --pay ADDRESS=AMOUNT")
 	}
 	for _, text := range pairs {
 		to, amount, _ := strings.Cut(text, "=")
 		n, err := evm.ParseUnits(amount, decimals)
-		if err != nil || !n.IsUint64() {
-			return nil, usage("amount %q to %s: %w", amount, to, errors.Join(err))
+		if err == nil && !n.IsUint64() {
+			err = errors.New("it is more than there can be")
+		}
+		if err != nil {
+			return nil, usage("amount %q to %s: %w", amount, to, err)
 		}
 		all = append(all, coins.Payment{Address: to, Amount: n.Uint64()})
 	}
@@ -314,6 +314,9 @@ func (a *app) pay(ctx context.Context, c *client.Circle, v client.Vault, p propo
 		return err
 	}
 	if p.packet == "" {
+		if t.Payments, err = p.payments(); err != nil {
+			return err
+		}
 		s, err := c.PreparePayment(ctx, t)
 		if err != nil {
 			return err
@@ -371,12 +374,11 @@ func (a *app) coinGatherCommand() *cobra.Command {
 			ctx, cancel := a.within(cmd.Context(), proposeTimeout)
 			defer cancel()
 			return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
-				p.pay = []string{"=0"} // nothing is paid
 				t, err := p.payment(ctx, c, v)
 				if err != nil {
 					return err
 				}
-				t.Payments, t.Gather = nil, most
+				t.Gather = most
 				s, err := c.PreparePayment(ctx, t)
 				if err != nil {
 					return err

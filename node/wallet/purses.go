@@ -1,6 +1,7 @@
 package wallet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,15 +72,15 @@ func (p *Purses) Step(ctx context.Context, now time.Time) {
 		if ctx.Err() != nil {
 			return
 		}
-		s, err := p.shelf(on, panel)
-		if err == nil {
-			err = p.read(ctx, on, panel, s)
+		s, err := p.shelf(on)
+		if err != nil {
+			p.Log.Warn("blocks not read", "chain", on, "error", err)
+			continue
 		}
-		if s != nil {
-			p.mu.Lock()
-			s.err = err
-			p.mu.Unlock()
-		}
+		err = p.read(ctx, on, panel, s)
+		p.mu.Lock()
+		s.err = err
+		p.mu.Unlock()
 		if err != nil && ctx.Err() == nil {
 			p.Log.Warn("blocks not read", "chain", on, "error", err)
 		}
@@ -89,13 +90,13 @@ func (p *Purses) Step(ctx context.Context, now time.Time) {
 	}
 }
 
-func (p *Purses) shelf(on string, panel *coin.Panel) (*shelf, error) {
+func (p *Purses) shelf(on string) (*shelf, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s := p.books[on]; s != nil {
 		return s, nil
 	}
-	b, err := coins.New(coins.Config{Chain: on, Journal: p.Journal, Blocks: panel, Log: p.Log})
+	b, err := coins.New(coins.Config{Chain: on, Journal: p.Journal, Blocks: p.Panels[on], Log: p.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -445,15 +446,7 @@ func (p *Purses) Purse(ctx context.Context, on string, a charter.Account) (out P
 			out.Coins = append(out.Coins, c)
 		}
 	}
-	slices.SortStableFunc(out.Coins, func(x, y Coin) int {
-		switch {
-		case x.Amount > y.Amount:
-			return -1
-		case x.Amount < y.Amount:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(out.Coins, func(x, y Coin) int { return cmp.Compare(y.Amount, x.Amount) })
 	return out, nil
 }
 
