@@ -274,16 +274,17 @@ func (x *trio) flip(key string, sealed bool) (mend func()) {
 		old := bytes.Clone(b.Get([]byte("r" + key)))
 		frame := bytes.Clone(old)
 		frame[store.FrameSize+20] ^= 1
+		state := bytes.Clone(b.Get([]byte("s")))
+		v := state[store.FrameSize:] // revision, count, sum, bbolt's transaction
+		endian.BigEndian.PutUint64(v[24:], uint64(tx.ID()))
 		if sealed {
 			value, revision := frame[store.FrameSize:], endian.BigEndian.Uint64(frame[1:])
 			frame = store.Frame(key, revision, value)
-			state := bytes.Clone(b.Get([]byte("s")))
-			v := state[store.FrameSize:]
 			sum := endian.BigEndian.Uint64(v[16:]) - endian.BigEndian.Uint64(store.Checksum(old)) + endian.BigEndian.Uint64(store.Checksum(frame))
 			endian.BigEndian.PutUint64(v[16:], sum)
-			if err := b.Put([]byte("s"), store.Frame("s", endian.BigEndian.Uint64(state[1:]), v)); err != nil {
-				return err
-			}
+		}
+		if err := b.Put([]byte("s"), store.Frame("s", endian.BigEndian.Uint64(state[1:]), v)); err != nil {
+			return err
 		}
 		return b.Put([]byte("r"+key), frame)
 	})
