@@ -111,6 +111,9 @@ func (l Life) Reverted() bool       { return l.reverted }
 func (l Life) Tally() Tally         { return Count(l.id, l.it.Initiator, l.vault, l.votes) }
 func (l Life) PossiblySigned() bool { return l.unknown && l.hash == "" }
 
+// Lapsed says that it is signed, and that no block takes it any more.
+func (l Life) Lapsed() bool { return l.state == Failed && l.hash != "" && !l.reverted }
+
 // Block is where the transaction stands, height 0 if nowhere.
 func (l Life) Block() (height uint64, hash string) { return l.height, l.block }
 
@@ -387,12 +390,17 @@ func reorg(l *Life, _ Event, _ time.Time) error {
 	return nil
 }
 
+func lapse(l *Life, _ Event, _ time.Time) error {
+	l.state, l.height, l.block = Failed, 0, ""
+	return nil
+}
+
 func replace(l *Life, e Event, _ time.Time) error {
 	by := e.(WasReplaced).By
 	if err := statement.CheckText(by, maxName); err != nil {
 		return fmt.Errorf("%w: what replaced it %w", ErrMalformed, err)
 	}
-	if l.state == Failed && l.hash != "" {
+	if l.state == Failed && l.reverted {
 		return ErrInBlock
 	}
 	l.state, l.by = Replaced, by

@@ -92,6 +92,7 @@ func (st story) lives() []struct {
 		{"cancelled", st.after(Cancel{})},
 		{"replaced", st.after(WasReplaced{"0xother"})},
 		{"replaced, signed", with(WasReplaced{"0xother"})},
+		{"failed, lapsed", with(WasLapsed{})},
 		{"dropped", with(WasBroadcast{}, WasDropped{})},
 		{"reorged", with(inBlock, WasReorged{})},
 		{"failed", st.after(yesAcme, yesBolt, session, SessionFailed{Session: [32]byte{1}, Class: Blame})},
@@ -104,7 +105,7 @@ func (st story) lives() []struct {
 func (st story) events() []Event {
 	return []Event{
 		st.approve("bob"), st.reject("bob"), Decided{"cora", Allow}, Cancel{}, Expire{}, session, silent, onePart, made,
-		WasBroadcast{}, WasSeen{}, inBlock, BecameFinal{}, WasDropped{}, WasReorged{}, WasReplaced{"0xthird"},
+		WasBroadcast{}, WasSeen{}, inBlock, BecameFinal{}, WasDropped{}, WasReorged{}, WasReplaced{"0xthird"}, WasLapsed{},
 	}
 }
 

@@ -31,8 +31,9 @@ var (
 	mFinish   = move{"finish", finish}
 	mReorg    = move{"reorg", reorg}
 	mReplace  = move{"replace", replace}
+	mLapse    = move{"lapse", lapse}
 	mStay     = move{"stay", func(*Life, Event, time.Time) error { return nil }}
-	// mKnown stays when a signature is known: a reverted or replaced transaction.
+	// mKnown stays when a signature is known: a reverted, lapsed or replaced transaction.
 	mKnown = move{"stay if signed", func(l *Life, _ Event, _ time.Time) error {
 		if l.hash == "" {
 			return ErrUnsigned
@@ -63,12 +64,12 @@ func unsigned(first [9]move, replaced move) [numColumns]move {
 	u := nUnsigned
 	var row [numColumns]move
 	copy(row[:], first[:])
-	copy(row[9:], []move{u, u, u, u, u, u, replaced})
+	copy(row[9:], []move{u, u, u, u, u, u, replaced, u})
 	return row
 }
 
 // onChain is a row in which the transaction is signed: it only moves on the chain.
-func onChain(rest [7]move) [numColumns]move {
+func onChain(rest [8]move) [numColumns]move {
 	var row [numColumns]move
 	copy(row[:], []move{nClosed, nClosed, mNote, nLate, nLate, nSigned, nSession, nSession, mSign})
 	copy(row[9:], rest[:])
@@ -77,20 +78,20 @@ func onChain(rest [7]move) [numColumns]move {
 
 // moves is the whole machine. First half of a row: approve, reject, decide, cancel,
 // expire, start, fail, part, sign. Second half: broadcast, see, confirm, final, drop, reorg,
-// replace.
+// replace, lapse.
 var moves = [numStates][numColumns]move{
 	Proposed:  unsigned([9]move{mAnswer, mAnswer, mWeigh, to(Cancelled), mExpire, nAllow, nSession, nSession, mSign}, mReplace),
 	Approving: unsigned([9]move{mAnswer, mAnswer, mWeigh, to(Cancelled), mExpire, nAllow, nSession, nSession, mSign}, mReplace),
 	Allowed:   unsigned([9]move{mAnswer, mTakeBack, mWeigh, to(Cancelled), mExpire, mStart, nSession, nSession, mSign}, mReplace),
 	Signing:   unsigned([9]move{nClosed, nClosed, mNote, nLate, nLate, nRuns, mSettle, mGoOn, mSign}, nLate),
 
-	Signed:    onChain([7]move{bcast, seen, mConfirm, nBlock, nPool, nBlock, mReplace}),
-	Broadcast: onChain([7]move{mStay, seen, mConfirm, nBlock, drop, nBlock, mReplace}),
-	Seen:      onChain([7]move{mStay, mStay, mConfirm, nBlock, drop, nBlock, mReplace}),
-	Confirmed: onChain([7]move{mStay, mStay, mConfirm, mFinish, nInBlock, mReorg, nInBlock}),
-	Final:     onChain([7]move{mStay, mStay, mStay, mStay, nInBlock, mReorg, nInBlock}),
-	Dropped:   onChain([7]move{bcast, seen, mConfirm, nBlock, mStay, nBlock, mReplace}),
-	Reorged:   onChain([7]move{bcast, seen, mConfirm, nBlock, drop, mStay, mReplace}),
+	Signed:    onChain([8]move{bcast, seen, mConfirm, nBlock, nPool, nBlock, mReplace, mLapse}),
+	Broadcast: onChain([8]move{mStay, seen, mConfirm, nBlock, drop, nBlock, mReplace, mLapse}),
+	Seen:      onChain([8]move{mStay, mStay, mConfirm, nBlock, drop, nBlock, mReplace, mLapse}),
+	Confirmed: onChain([8]move{mStay, mStay, mConfirm, mFinish, nInBlock, mReorg, nInBlock, nInBlock}),
+	Final:     onChain([8]move{mStay, mStay, mStay, mStay, nInBlock, mReorg, nInBlock, nInBlock}),
+	Dropped:   onChain([8]move{bcast, seen, mConfirm, nBlock, mStay, nBlock, mReplace, mLapse}),
+	Reorged:   onChain([8]move{bcast, seen, mConfirm, nBlock, drop, mStay, mReplace, mLapse}),
 
 	Denied:    unsigned([9]move{nClosed, nClosed, mNote, nClosed, nClosed, nAllow, nSession, nSession, mOverride}, nClosed),
 	Expired:   unsigned([9]move{nExpired, nExpired, mNote, nExpired, mStay, nExpired, nSession, nSession, mOverride}, nExpired),
@@ -98,7 +99,7 @@ var moves = [numStates][numColumns]move{
 
 	// Replaced and Failed may hold a signature or not.
 	Replaced: {nClosed, nClosed, mNote, nClosed, nClosed, nClosed, nSession, nSession, mOverride,
-		mKnown, mKnown, nInBlock, nInBlock, mKnown, mReorg, mReplace},
+		mKnown, mKnown, nInBlock, nInBlock, mKnown, mReorg, mReplace, mKnown},
 	Failed: {nBurned, nBurned, mNote, nBurned, nBurned, nBurned, nSession, nSession, mOverride,
-		mKnown, mKnown, mKnown, mKnown, mKnown, mReorg, mReplace},
+		mKnown, mKnown, mKnown, mKnown, mKnown, mReorg, mReplace, mKnown},
 }

@@ -25,7 +25,7 @@ const (
 	Replaced               // another transaction took its place
 	Dropped                // the chain's nodes forgot it
 	Reorged                // its block was thrown out
-	Failed                 // its session failed for good, or the chain reverted it
+	Failed                 // its session failed for good, the chain reverted it, or takes it no more
 
 	numStates = iota
 )
@@ -76,13 +76,14 @@ const (
 	onDrop
 	onReorg
 	onReplace
+	onLapse
 
 	numColumns = iota
 )
 
 var columnNames = [numColumns]string{
 	"approve", "reject", "decide", "cancel", "expire", "start", "fail", "part", "sign",
-	"broadcast", "see", "confirm", "final", "drop", "reorg", "replace",
+	"broadcast", "see", "confirm", "final", "drop", "reorg", "replace", "lapse",
 }
 
 // The events.
@@ -133,6 +134,8 @@ type (
 	// WasReplaced: another transaction used its nonce or coins, or another intent
 	// replaced it.
 	WasReplaced struct{ By string } // hash or intent id
+	// WasLapsed: no block takes it any more, since the one that it names is too old.
+	WasLapsed struct{}
 )
 
 func (e Answer) column() column {
@@ -155,6 +158,7 @@ func (BecameFinal) column() column    { return onFinal }
 func (WasDropped) column() column     { return onDrop }
 func (WasReorged) column() column     { return onReorg }
 func (WasReplaced) column() column    { return onReplace }
+func (WasLapsed) column() column      { return onLapse }
 
 // FailureClass is how a signing session failed, in the engine's terms.
 type FailureClass uint8
