@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/rpc/coin"
+	"github.com/ostraka/ostraka/node/rpc/sol"
 )
 
 const (
@@ -30,6 +31,7 @@ const (
 type checker struct {
 	endpoints map[string]*rpc.Panel
 	coins     map[string]*coin.Panel
+	solana    map[string]*sol.Panel
 
 	mu      sync.Mutex
 	answers map[question]*answer
@@ -49,6 +51,9 @@ var errAsking = errors.New("this node is asking its chain endpoint")
 
 // check compares a transaction with the chain.
 func (c *checker) check(ctx context.Context, asked decide.Question) (checked bool, why string, err error) {
+	if p, ok := asked.Payload.(*payload.Solana); ok {
+		return c.checkSolana(ctx, p)
+	}
 	t, ok := payload.OnEVM(asked.Payload)
 	if !ok {
 		return c.checkCoins(ctx, asked)
@@ -74,6 +79,9 @@ func (c *checker) checkBlock(ctx context.Context, chain string, b intent.Block) 
 
 // usual asks what a fee of such a transaction usually is.
 func (c *checker) usual(ctx context.Context, p payload.Payload) (*big.Int, error) {
+	if s, ok := p.(*payload.Solana); ok {
+		return c.usualOfSolana(ctx, s)
+	}
 	t, ok := payload.OnEVM(p)
 	if !ok {
 		return c.usualOfCoins(ctx, p)

@@ -26,6 +26,7 @@ import (
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/rpc/coin"
+	"github.com/ostraka/ostraka/node/rpc/sol"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store"
 	"github.com/ostraka/ostraka/node/store/bolt"
@@ -45,6 +46,7 @@ type Daemon struct {
 	Link      *link.Link
 	Endpoints map[string]*rpc.Panel  // of EVM chains, by CAIP-2
 	Coins     map[string]*coin.Panel // of Bitcoin's
+	Solana    map[string]*sol.Panel
 	Purses    *wallet.Purses
 	Started   time.Time
 	Key       crypto.Signer // the identity
@@ -185,7 +187,7 @@ func work(ctx context.Context, dir string, u *unlocked, st store.Store, at *port
 		return err
 	}
 	d := &Daemon{
-		Dir: dir, Memory: u.memory, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.Panel{}, Coins: map[string]*coin.Panel{}, Started: time.Now(), Slot: u.slot, Tenure: t,
+		Dir: dir, Memory: u.memory, Locked: o.locked, Settings: u.settings, Endpoints: map[string]*rpc.Panel{}, Coins: map[string]*coin.Panel{}, Solana: map[string]*sol.Panel{}, Started: time.Now(), Slot: u.slot, Tenure: t,
 		log: log, fail: make(chan error, 1), wake: make(chan struct{}, 1),
 	}
 	mode, err := presign.ParseMode(d.Settings.Presign)
@@ -193,9 +195,12 @@ func work(ctx context.Context, dir string, u *unlocked, st store.Store, at *port
 		return err
 	}
 	for chain, urls := range u.settings.RPC {
-		if strings.HasPrefix(chain, "bip122:") {
+		switch namespace, _, _ := strings.Cut(chain, ":"); namespace {
+		case "bip122":
 			d.Coins[chain], err = coin.NewPanel(urls, rpc.Options{})
-		} else {
+		case "solana":
+			d.Solana[chain], err = sol.NewPanel(urls, rpc.Options{})
+		default:
 			d.Endpoints[chain], err = rpc.NewPanel(urls, rpc.Options{})
 		}
 		if err != nil {
@@ -237,7 +242,7 @@ func (d *Daemon) open(ctx context.Context, u *unlocked, st store.Store, at *port
 	if err != nil {
 		return err
 	}
-	ask := &checker{endpoints: d.Endpoints, coins: d.Coins, answers: map[question]*answer{}, fees: map[question]*big.Int{}}
+	ask := &checker{endpoints: d.Endpoints, coins: d.Coins, solana: d.Solana, answers: map[question]*answer{}, fees: map[question]*big.Int{}}
 	program, version, err := Binary()
 	if err != nil {
 		d.Link.Close()
@@ -357,7 +362,9 @@ func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 	go func() { linkDone <- d.Link.Run(inner) }()
 	wg.Go(func() { d.pace(inner) })
 	follower := &wallet.Follower{Desk: d.Desk, Endpoints: d.Endpoints, Log: d.log}
+	landings := &wallet.Landings{Panels: d.Solana, Desk: d.Desk, Log: d.log}
 	wg.Go(func() { every(inner, followEvery, func(now time.Time) { d.Purses.Step(inner, now) }) })
+	wg.Go(func() { every(inner, followEvery, func(now time.Time) { landings.Step(inner, now) }) })
 	wg.Go(func() { every(inner, followEvery, func(now time.Time) { follower.Step(inner, now) }) })
 	wg.Go(func() { d.readLog(inner) })
 	wg.Go(func() { d.upkeep(inner, "sweep", sweepEvery, d.Sweep) })

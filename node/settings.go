@@ -25,6 +25,7 @@ import (
 	"github.com/ostraka/ostraka/node/presign"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/rpc/coin"
+	"github.com/ostraka/ostraka/node/rpc/sol"
 	"github.com/ostraka/ostraka/node/seal"
 	"github.com/ostraka/ostraka/node/store/bolt"
 )
@@ -102,11 +103,14 @@ func (s Settings) check() error {
 	}
 	for chain, urls := range s.RPC {
 		var err error
-		if strings.HasPrefix(chain, "bip122:") {
+		switch namespace, _, _ := strings.Cut(chain, ":"); namespace {
+		case "bip122":
 			if _, err = bitcoin.NetworkOf(chain); err == nil {
 				_, err = coin.NewPanel(urls, rpc.Options{})
 			}
-		} else {
+		case "solana":
+			_, err = sol.NewPanel(urls, rpc.Options{})
+		default:
 			_, err = rpc.NewPanel(urls, rpc.Options{})
 		}
 		if err != nil {

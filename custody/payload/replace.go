@@ -17,6 +17,9 @@ func Replaces(next, old Payload) error {
 		}
 		return evm.Replaces(a.Facts(), b.Facts())
 	}
+	if a, b, ok := onSolana(next, old); ok {
+		return a.Replaces(b.Transaction)
+	}
 	a, ok := next.(*Bitcoin)
 	b, same := old.(*Bitcoin)
 	if !ok || !same {
@@ -53,12 +56,22 @@ func Takes(next, old Payload) error {
 		}
 		return either(a.Decoded().Replaces(b.Decoded()), a.Decoded().Cancels(b.Decoded()))
 	}
+	if a, b, ok := onSolana(next, old); ok {
+		return either(a.Replaces(b.Transaction), a.Cancels(b.Transaction))
+	}
 	a, ok := next.(*Bitcoin)
 	b, same := old.(*Bitcoin)
 	if !ok || !same {
 		return errOther
 	}
 	return either(a.Replaces(b.Transaction, 0), a.Cancels(b.Transaction, 0))
+}
+
+// onSolana is both as transactions of one address of Solana.
+func onSolana(next, old Payload) (a, b *Solana, ok bool) {
+	a, ok = next.(*Solana)
+	b, same := old.(*Solana)
+	return a, b, ok && same && a.own == b.own
 }
 
 func either(a, b error) error {

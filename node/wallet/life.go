@@ -25,14 +25,28 @@ type Follower struct {
 	Endpoints map[string]*rpc.Panel // by chain, "eip155:1"
 	Log       *slog.Logger
 
-	passed map[statement.ID]passed // transactions whose nonce another used, as it seems
-	late   map[statement.ID]late   // those given up of late: a reorganisation may bring them back
+	passed doubts                // transactions whose nonce another used, as it seems
+	late   map[statement.ID]late // those given up of late: a reorganisation may bring them back
 }
 
-// passed is since when the account's mined nonce is above a transaction's that has no receipt.
-type passed struct {
+// doubts are the transactions that seem to have no way onto their chain any more.
+type doubts map[statement.ID]doubt
+
+// A doubt is since when that is so, and how often it was found.
+type doubt struct {
 	since time.Time
 	looks int
+}
+
+// grown says whether it was found often, and for long, that a transaction has no way any more: then it is given up.
+func (d doubts) grown(id statement.ID, now time.Time) bool {
+	p := d[id]
+	if p.since.IsZero() || p.since.After(now) {
+		p = doubt{since: now}
+	}
+	p.looks++
+	d[id] = p
+	return p.looks >= passedLooks && now.Sub(p.since) >= passedFor
 }
 
 type late struct {
@@ -104,16 +118,10 @@ func (w *Follower) spent(ctx context.Context, now time.Time, c *rpc.Panel, s dec
 	if missing, err := c.Missing(ctx, hash); err != nil || !missing {
 		return true, err
 	}
-	p := w.passed[s.ID]
-	if p.since.IsZero() || p.since.After(now) {
-		p = passed{since: now}
-	}
-	p.looks++
 	if w.passed == nil {
-		w.passed, w.late = map[statement.ID]passed{}, map[statement.ID]late{}
+		w.passed, w.late = doubts{}, map[statement.ID]late{}
 	}
-	w.passed[s.ID] = p
-	if p.looks < passedLooks || now.Sub(p.since) < passedFor {
+	if !w.passed.grown(s.ID, now) {
 		return true, nil
 	}
 	by := w.Desk.Successor(s)
