@@ -407,9 +407,12 @@ var reads = map[string]struct {
 	"Intents":    {noBody, hasVault},
 	"Intent":     {func(_ *matrix, v vaultCase) any { return map[string]string{"id": b64(v.intent[:])} }, hasVault},
 	"Quote":      {body: func(*matrix, vaultCase) any { return map[string]string{"chain": "eip155:1"} }},
-	"Block":      {body: func(*matrix, vaultCase) any { return map[string]string{"chain": "eip155:1"} }},
-	"Backups":    {body: noBody},
-	"BackupSet":  {body: func(*matrix, vaultCase) any { return map[string]string{"key": b64(make([]byte, 32))} }},
+	"Readings": {body: func(*matrix, vaultCase) any {
+		return map[string]string{"chain": "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}
+	}},
+	"Block":     {body: func(*matrix, vaultCase) any { return map[string]string{"chain": "eip155:1"} }},
+	"Backups":   {body: noBody},
+	"BackupSet": {body: func(*matrix, vaultCase) any { return map[string]string{"key": b64(make([]byte, 32))} }},
 	"Sessions": {noBody, func(v vaultCase, answer string) bool {
 		return strings.Contains(answer, map[string]string{"ines": "treasury", "rita": "reserve"}[v.initiator])
 	}},

@@ -44,6 +44,11 @@ func (o *operator) checkEndpoints(ctx context.Context) []*pb.Check {
 			all = append(all, asked{e, chain, len(o.d.Coins[chain].Members())})
 		}
 	}
+	for _, chain := range sortedKeys(o.d.Solana) {
+		for _, e := range o.d.Solana[chain].Members() {
+			all = append(all, asked{e, chain, len(o.d.Solana[chain].Members())})
+		}
+	}
 	out := make([]*pb.Check, len(all))
 	var wg sync.WaitGroup
 	for i, e := range all {
@@ -59,8 +64,7 @@ func (o *operator) checkEndpoints(ctx context.Context) []*pb.Check {
 	var without []string
 	for _, v := range o.d.Keeper.Roots() {
 		for _, chain := range v.Vault.Chains {
-			readable := strings.HasPrefix(chain, "eip155:") || strings.HasPrefix(chain, "bip122:")
-			if o.d.Endpoints[chain] == nil && o.d.Coins[chain] == nil && readable && !v.Outside && v.Left.Epoch == 0 {
+			if o.d.Endpoints[chain] == nil && o.d.Coins[chain] == nil && o.d.Solana[chain] == nil && readable(chain) && !v.Outside && v.Left.Epoch == 0 {
 				without = append(without, chain)
 			}
 		}
@@ -70,12 +74,20 @@ func (o *operator) checkEndpoints(ctx context.Context) []*pb.Check {
 		what := "none: this node checks no nonce, fee or balance there, and sends no transaction"
 		if strings.HasPrefix(chain, "bip122:") {
 			what = "none: this node allows nothing there, since it cannot see that a coin is there, and unspent"
+		} else if strings.HasPrefix(chain, "solana:") {
+			what = "none: this node allows nothing there, since it cannot see what the accounts of a transaction are"
 		}
 		out = append(out, &pb.Check{
 			Name: "endpoint " + chain, State: "warn", What: what, Next: "name an endpoint of your own under \"rpc\" in node.json",
 		})
 	}
 	return out
+}
+
+// readable says whether nodes of this release can read a chain.
+func readable(chain string) bool {
+	namespace, _, _ := strings.Cut(chain, ":")
+	return slices.Contains([]string{"eip155", "bip122", "solana"}, namespace)
 }
 
 // checkPurses says of each chain of Bitcoin how far its blocks were read.

@@ -277,6 +277,9 @@ func (o *operator) Status(ctx context.Context, _ *connect.Request[pb.StatusReque
 	for _, chain := range sortedKeys(o.d.Coins) {
 		out.Endpoints = append(out.Endpoints, chain+" "+o.d.Coins[chain].String())
 	}
+	for _, chain := range sortedKeys(o.d.Solana) {
+		out.Endpoints = append(out.Endpoints, chain+" "+o.d.Solana[chain].String())
+	}
 	if why := o.d.Fence.Fenced(); why != nil {
 		out.Fenced = why.Error()
 	}

@@ -46,6 +46,8 @@ func (c *Circle) Balances(ctx context.Context, v Vault) (out []Balances, err err
 			one, err = c.evmBalances(ctx, v, on)
 		case "bip122":
 			one, err = c.coinBalances(ctx, v, accounts, on)
+		case "solana":
+			one, err = c.solanaBalances(ctx, v, accounts, on)
 		default:
 			one.Why = "nodes of this release read nothing of it"
 		}

@@ -74,6 +74,11 @@ type Signed struct {
 	Tx   *evm.Signed // of a transaction on an EVM chain
 }
 
+// Lapsed says that it was signed, and that no block of its chain takes it any more (spec/statements 6.2).
+func (c *Case) Lapsed() bool {
+	return c.Signed != nil && c.State() == "failed" && !slices.ContainsFunc(c.Views, func(v View) bool { return v.Reverted })
+}
+
 // Decoded says whether this program understood what is to be signed.
 func (c *Case) Decoded() bool { return c.Payload != nil || c.Proof != nil }
 

@@ -253,15 +253,7 @@ func (c *Circle) free(ctx context.Context, p Payment) (Holding, error) {
 
 // Reserve notes which coins intents spend that may yet be signed, or are. A transaction that no chain will take any more holds nothing.
 func (h *Holding) Reserve(all []*Case) {
-	spent := map[string]statement.ID{}
-	for _, one := range all {
-		if one.Payload == nil || one.Closed() || slices.Contains([]string{"replaced", "failed"}, one.State()) {
-			continue
-		}
-		for _, name := range one.Payload.Spends() {
-			spent[name] = one.ID()
-		}
-	}
+	spent := spenders(all)
 	for i, coin := range h.Coins {
 		h.Coins[i].Reserved = spent[h.Vault.Network.Chain+"/"+coin.Outpoint.String()]
 	}

@@ -38,6 +38,8 @@ func (c *Circle) PrepareInstead(ctx context.Context, old *Case, how Instead) (st
 		return c.coinsInstead(ctx, old, p, how)
 	case *payload.EVM:
 		return c.callInstead(ctx, old, p, how)
+	case *payload.Solana:
+		return c.solanaInstead(ctx, old, p, how)
 	}
 	return statement.Statement{}, &RefusedError{fmt.Sprintf("transactions of chain %s are not replaced", old.Intent.Chain)}
 }

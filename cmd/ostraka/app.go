@@ -92,7 +92,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.noBrowser, "no-browser", false, "when a passkey is asked for, print the page's address and open no browser")
 	f.DurationVar(&a.timeout, "timeout", 0, "give up waiting after so long (default: what suits the command)")
 	f.StringVar(&a.dir, "dir", defaultDir(), "data folder of the operator's own node")
-	root.AddCommand(a.nodeCommand(), a.providerCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(), a.coinCommand(),
+	root.AddCommand(a.nodeCommand(), a.providerCommand(), a.contextCommand(), a.operatorCommand(), a.vaultCommand(), a.accountCommand(), a.coinCommand(), a.nonceCommand(),
 		a.addressCommand(), a.txCommand(), a.sessionCommand(), a.doctorCommand(), a.demoCommand(), a.rehearseCommand(), a.benchCommand(), a.versionCommand(),
 		a.charterCommand(), a.payeeCommand(), a.personCommand(), a.controlCommand(), a.policyCommand(), a.reportCommand(), a.notifyCommand(), a.logCommand(), a.verifyCommand(), a.watchCommand(), a.discloseCommand(), a.guardianCommand(), a.backupCommand(), a.sosCommand())
 	cli.Strict(root)

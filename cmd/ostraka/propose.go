@@ -33,6 +33,7 @@ type proposal struct {
 	batch                                          string // file of transfers
 	yes                                            bool
 	paying                                         // on Bitcoin
+	errand                                         // on Solana
 }
 
 func (a *app) proposeCommand() *cobra.Command {
@@ -47,7 +48,9 @@ func (a *app) proposeCommand() *cobra.Command {
 			fmt.Sprintf("transfer a line, %d at most. All are checked, shown and summed before one question; if any is wrong, none is proposed. Each is an intent\n", decide.MaxOpen) +
 			"of its own with the next nonce, and is signed by itself: a security key must be touched for each.\n\n" +
 			"On Bitcoin one transaction makes any number of payments (--pay), out of coins that no other intent spends; what is left goes to the account's\n" +
-			"newest address. Two nodes must show each coin. `ostraka coin list` shows them, and `ostraka coin gather` makes one of many.",
+			"newest address. Two nodes must show each coin. `ostraka coin list` shows them, and `ostraka coin gather` makes one of many.\n\n" +
+			"On Solana a payment takes a durable nonce account that is free (`ostraka nonce open`); without one it must be signed within a minute. The payee's token account is made\n" +
+			"where it is not there. Two nodes must say the same of every account.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if p.batch != "" {
 				return a.proposeBatch(c.Context(), p)
@@ -59,10 +62,11 @@ func (a *app) proposeCommand() *cobra.Command {
 	p.senderFlags(f)
 	f.StringVar(&p.to, "to", "", "who receives (required)")
 	f.StringVar(&p.amount, "amount", "", "how much, in whole units unless --unit says otherwise (required)")
-	f.StringVar(&p.unit, "unit", "", "eth (whole coins), wei (smallest unit, of a token too), token (whole tokens); on Bitcoin btc or sat")
-	f.StringVar(&p.token, "token", "", "ERC-20 contract (default: the chain's own coin)")
+	f.StringVar(&p.unit, "unit", "", "eth (whole coins), wei (smallest unit, of a token too), token (whole tokens); on Bitcoin btc or sat, on Solana sol or lamport")
+	f.StringVar(&p.token, "token", "", "ERC-20 contract, or on Solana a mint (default: the chain's own coin)")
 	p.feeFlags(f)
 	p.paying.flags(f)
+	p.errand.flags(f)
 	f.StringVar(&p.batch, "batch", "", "file of transfers, as CSV, instead of --to, --amount, --token and --memo")
 	f.BoolVar(&p.yes, "yes", false, "with --batch: sign without asking")
 	p.followFlags(f)
@@ -129,7 +133,7 @@ func (p *proposal) check() error {
 		return usage("--unit %s does not go with --batch: amounts are in whole units, or all in --unit wei", p.unit)
 	}
 	switch p.unit {
-	case "", "wei", "btc", "sat":
+	case "", "wei", "btc", "sat", "sol", "lamport":
 	case "eth":
 		if p.token != "" {
 			return usage("--unit eth does not go with --token: use token or wei")
@@ -154,6 +158,12 @@ func (a *app) propose(ctx context.Context, p proposal) error {
 	ctx, cancel := a.within(ctx, proposeTimeout)
 	defer cancel()
 	return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
+		if p.onSolana(v) {
+			return a.remit(ctx, c, v, p)
+		}
+		if p.errand.any() || p.unit == "sol" || p.unit == "lamport" {
+			return usage("a flag of Solana's does not go with chain %s", p.chain)
+		}
 		if p.onBitcoin(v) {
 			return a.pay(ctx, c, v, p)
 		}
@@ -404,6 +414,9 @@ func followed(id statement.ID, c *client.Case, err error) error {
 		return notReady(fmt.Sprintf("`ostraka tx explain %.8s` shows what it waits for", id.String()), "intent %s was not signed in time", id.Short())
 	case err != nil:
 		return err
+	case c.State() == "failed" && c.Lapsed():
+		return fail(codeError, fmt.Errorf("transaction %s did not land in time: no block takes it any more", c.Signed.Hash),
+			"propose it anew, with a durable nonce (`ostraka nonce open`)")
 	case c.State() == "failed":
 		return fail(codeError, fmt.Errorf("transaction %s failed: the chain undid it and kept the fee", c.Signed.Hash), "look the transaction up on the chain")
 	case c.State() == "replaced":
@@ -418,6 +431,9 @@ func followed(id statement.ID, c *client.Case, err error) error {
 func usedUp(c *client.Case) string {
 	if c.Tx != nil {
 		return fmt.Sprintf("the account has used its nonce %d for another transaction", c.Tx.Facts().Nonce)
+	}
+	if strings.HasPrefix(c.Intent.Chain, "solana:") {
+		return "another transaction used its nonce"
 	}
 	return "another transaction spent one of its coins"
 }

@@ -68,8 +68,8 @@ func (v *verifier) rules(q *request, o *rescue.Outflow, said []rescue.Said) {
 
 // reads says what a transaction moves.
 func (v *verifier) reads(x *vault, it intent.Intent, o *rescue.Outflow) {
-	if o.Chain = it.Chain; onBitcoin(it) {
-		v.readsBitcoin(x, it, o)
+	if o.Chain = it.Chain; elsewhere(it) {
+		v.readsElsewhere(x, it, o)
 		return
 	}
 	if it.Purpose != intent.PurposeTransaction {

@@ -535,8 +535,8 @@ func (v *verifier) checkSigned(q *request, out *Request) error {
 				e = q.checkProof(id, shown.raw, child)
 			case q.intent.Purpose == intent.PurposeMessage:
 				e = q.checkMessage(id, shown.raw)
-			case onBitcoin(q.intent):
-				e = q.checkBitcoin(id, shown.raw)
+			case elsewhere(q.intent):
+				e = q.checkElsewhere(id, shown.raw)
 			default:
 				e = q.checkTransaction(id, shown.raw)
 			}

@@ -54,8 +54,8 @@ func (v *verifier) swept(q *request, terms charter.Vault) (ruled bool, err error
 			return true, fmt.Errorf("it was allowed by the plan of request %s, which is none of the vault's", id.Short())
 		}
 	}
-	if onBitcoin(q.intent) {
-		return true, q.sweptBitcoin(terms)
+	if elsewhere(q.intent) {
+		return true, q.sweptElsewhere(terms)
 	}
 	tx, err := evm.DecodeCall(q.intent.Transaction, policy.Named(terms))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/effect"
@@ -204,10 +205,13 @@ func nativeOf(p payload.Payload) (moved, fee *big.Int, moves bool) {
 
 // unitOf is the smallest unit of a payload's chain.
 func unitOf(p payload.Payload) string {
-	if _, ok := payload.OnEVM(p); ok {
-		return "wei"
+	switch namespace, _, _ := strings.Cut(p.Chain(), ":"); namespace {
+	case "bip122":
+		return "satoshis"
+	case "solana":
+		return "lamports"
 	}
-	return "satoshis"
+	return "wei"
 }
 
 // sosFlows are what a transaction does, as SOS counts it: transfers, and calls that the plan names, whatever a charter's book says of them besides.
@@ -257,7 +261,7 @@ func movedFlows(doc charter.Document, p payload.Payload) (out []sos.Flow, err er
 		switch x.Operation {
 		case policy.Fee:
 			y.What = sos.Fee
-		case policy.Transfer:
+		case policy.Transfer, policy.Token:
 		default:
 			err = errNoMove
 			continue

@@ -3520,6 +3520,227 @@ func (x *Coin) GetOpens() uint32 {
 	return 0
 }
 
+type ReadingsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chain         string                 `protobuf:"bytes,1,opt,name=chain,proto3" json:"chain,omitempty"`       // "solana:…"
+	Accounts      [][]byte               `protobuf:"bytes,2,rep,name=accounts,proto3" json:"accounts,omitempty"` // keys of 32 bytes, at most 64
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadingsRequest) Reset() {
+	*x = ReadingsRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadingsRequest) ProtoMessage() {}
+
+func (x *ReadingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadingsRequest.ProtoReflect.Descriptor instead.
+func (*ReadingsRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ReadingsRequest) GetChain() string {
+	if x != nil {
+		return x.Chain
+	}
+	return ""
+}
+
+func (x *ReadingsRequest) GetAccounts() [][]byte {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+type ReadingsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Accounts      []*Reading             `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`   // as they were asked for
+	Blockhash     []byte                 `protobuf:"bytes,2,opt,name=blockhash,proto3" json:"blockhash,omitempty"` // of the newest block that is final
+	Last          uint64                 `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`          // height of the last block that takes it
+	Height        uint64                 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`
+	Price         uint64                 `protobuf:"varint,5,opt,name=price,proto3" json:"price,omitempty"`      // millionths of a lamport for each compute unit, of what writes these accounts
+	Endpoint      string                 `protobuf:"bytes,6,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // schemes and hosts only
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadingsResponse) Reset() {
+	*x = ReadingsResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadingsResponse) ProtoMessage() {}
+
+func (x *ReadingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadingsResponse.ProtoReflect.Descriptor instead.
+func (*ReadingsResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ReadingsResponse) GetAccounts() []*Reading {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *ReadingsResponse) GetBlockhash() []byte {
+	if x != nil {
+		return x.Blockhash
+	}
+	return nil
+}
+
+func (x *ReadingsResponse) GetLast() uint64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *ReadingsResponse) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *ReadingsResponse) GetPrice() uint64 {
+	if x != nil {
+		return x.Price
+	}
+	return 0
+}
+
+func (x *ReadingsResponse) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+// A Reading is what an account holds; of one that is not there, System's, with nothing.
+type Reading struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         []byte                 `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"` // program
+	Executable    bool                   `protobuf:"varint,2,opt,name=executable,proto3" json:"executable,omitempty"`
+	Size          uint64                 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`         // of its data
+	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`          // all of it, amounts as zeros; empty where the owner and the size say all
+	Lamports      uint64                 `protobuf:"varint,5,opt,name=lamports,proto3" json:"lamports,omitempty"` // at least
+	Amount        uint64                 `protobuf:"varint,6,opt,name=amount,proto3" json:"amount,omitempty"`     // of tokens, at least; of a token account
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reading) Reset() {
+	*x = Reading{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reading) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reading) ProtoMessage() {}
+
+func (x *Reading) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reading.ProtoReflect.Descriptor instead.
+func (*Reading) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *Reading) GetOwner() []byte {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *Reading) GetExecutable() bool {
+	if x != nil {
+		return x.Executable
+	}
+	return false
+}
+
+func (x *Reading) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Reading) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Reading) GetLamports() uint64 {
+	if x != nil {
+		return x.Lamports
+	}
+	return 0
+}
+
+func (x *Reading) GetAmount() uint64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
 type BalancesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
@@ -3531,7 +3752,7 @@ type BalancesRequest struct {
 
 func (x *BalancesRequest) Reset() {
 	*x = BalancesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3543,7 +3764,7 @@ func (x *BalancesRequest) String() string {
 func (*BalancesRequest) ProtoMessage() {}
 
 func (x *BalancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3556,7 +3777,7 @@ func (x *BalancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BalancesRequest.ProtoReflect.Descriptor instead.
 func (*BalancesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *BalancesRequest) GetVault() []byte {
@@ -3592,7 +3813,7 @@ type BalancesResponse struct {
 
 func (x *BalancesResponse) Reset() {
 	*x = BalancesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3604,7 +3825,7 @@ func (x *BalancesResponse) String() string {
 func (*BalancesResponse) ProtoMessage() {}
 
 func (x *BalancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3617,7 +3838,7 @@ func (x *BalancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BalancesResponse.ProtoReflect.Descriptor instead.
 func (*BalancesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *BalancesResponse) GetHeight() uint64 {
@@ -3662,7 +3883,7 @@ type Balance struct {
 
 func (x *Balance) Reset() {
 	*x = Balance{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3674,7 +3895,7 @@ func (x *Balance) String() string {
 func (*Balance) ProtoMessage() {}
 
 func (x *Balance) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3687,7 +3908,7 @@ func (x *Balance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Balance.ProtoReflect.Descriptor instead.
 func (*Balance) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Balance) GetDepartment() string {
@@ -3742,7 +3963,7 @@ type BlockRequest struct {
 
 func (x *BlockRequest) Reset() {
 	*x = BlockRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3754,7 +3975,7 @@ func (x *BlockRequest) String() string {
 func (*BlockRequest) ProtoMessage() {}
 
 func (x *BlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3767,7 +3988,7 @@ func (x *BlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockRequest.ProtoReflect.Descriptor instead.
 func (*BlockRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *BlockRequest) GetChain() string {
@@ -3795,7 +4016,7 @@ type BlockResponse struct {
 
 func (x *BlockResponse) Reset() {
 	*x = BlockResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3807,7 +4028,7 @@ func (x *BlockResponse) String() string {
 func (*BlockResponse) ProtoMessage() {}
 
 func (x *BlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3820,7 +4041,7 @@ func (x *BlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockResponse.ProtoReflect.Descriptor instead.
 func (*BlockResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *BlockResponse) GetHeight() uint64 {
@@ -3852,7 +4073,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3864,7 +4085,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3877,7 +4098,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 type SessionsResponse struct {
@@ -3889,7 +4110,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3901,7 +4122,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3914,7 +4135,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -3946,7 +4167,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3958,7 +4179,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3971,7 +4192,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -4080,7 +4301,7 @@ type LogHeadRequest struct {
 
 func (x *LogHeadRequest) Reset() {
 	*x = LogHeadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4092,7 +4313,7 @@ func (x *LogHeadRequest) String() string {
 func (*LogHeadRequest) ProtoMessage() {}
 
 func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4105,7 +4326,7 @@ func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadRequest.ProtoReflect.Descriptor instead.
 func (*LogHeadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
 type LogHeadResponse struct {
@@ -4131,7 +4352,7 @@ type LogHeadResponse struct {
 
 func (x *LogHeadResponse) Reset() {
 	*x = LogHeadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4143,7 +4364,7 @@ func (x *LogHeadResponse) String() string {
 func (*LogHeadResponse) ProtoMessage() {}
 
 func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4156,7 +4377,7 @@ func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadResponse.ProtoReflect.Descriptor instead.
 func (*LogHeadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LogHeadResponse) GetOperator() string {
@@ -4276,7 +4497,7 @@ type LogKeys struct {
 
 func (x *LogKeys) Reset() {
 	*x = LogKeys{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4288,7 +4509,7 @@ func (x *LogKeys) String() string {
 func (*LogKeys) ProtoMessage() {}
 
 func (x *LogKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4301,7 +4522,7 @@ func (x *LogKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogKeys.ProtoReflect.Descriptor instead.
 func (*LogKeys) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *LogKeys) GetOperator() string {
@@ -4344,7 +4565,7 @@ type Cosigned struct {
 
 func (x *Cosigned) Reset() {
 	*x = Cosigned{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4356,7 +4577,7 @@ func (x *Cosigned) String() string {
 func (*Cosigned) ProtoMessage() {}
 
 func (x *Cosigned) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4369,7 +4590,7 @@ func (x *Cosigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cosigned.ProtoReflect.Descriptor instead.
 func (*Cosigned) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Cosigned) GetOperator() string {
@@ -4410,7 +4631,7 @@ type LogEntriesRequest struct {
 
 func (x *LogEntriesRequest) Reset() {
 	*x = LogEntriesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4422,7 +4643,7 @@ func (x *LogEntriesRequest) String() string {
 func (*LogEntriesRequest) ProtoMessage() {}
 
 func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4435,7 +4656,7 @@ func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesRequest.ProtoReflect.Descriptor instead.
 func (*LogEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *LogEntriesRequest) GetFirst() uint64 {
@@ -4512,7 +4733,7 @@ type LogEntriesResponse struct {
 
 func (x *LogEntriesResponse) Reset() {
 	*x = LogEntriesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4524,7 +4745,7 @@ func (x *LogEntriesResponse) String() string {
 func (*LogEntriesResponse) ProtoMessage() {}
 
 func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4537,7 +4758,7 @@ func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesResponse.ProtoReflect.Descriptor instead.
 func (*LogEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *LogEntriesResponse) GetEntries() []*LogEntry {
@@ -4572,7 +4793,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4584,7 +4805,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4597,7 +4818,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -4630,7 +4851,7 @@ type LogProofRequest struct {
 
 func (x *LogProofRequest) Reset() {
 	*x = LogProofRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4642,7 +4863,7 @@ func (x *LogProofRequest) String() string {
 func (*LogProofRequest) ProtoMessage() {}
 
 func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4655,7 +4876,7 @@ func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofRequest.ProtoReflect.Descriptor instead.
 func (*LogProofRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *LogProofRequest) GetIndex() uint64 {
@@ -4674,7 +4895,7 @@ type LogProofResponse struct {
 
 func (x *LogProofResponse) Reset() {
 	*x = LogProofResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4686,7 +4907,7 @@ func (x *LogProofResponse) String() string {
 func (*LogProofResponse) ProtoMessage() {}
 
 func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4699,7 +4920,7 @@ func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofResponse.ProtoReflect.Descriptor instead.
 func (*LogProofResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LogProofResponse) GetProof() []byte {
@@ -4720,7 +4941,7 @@ type LogTileRequest struct {
 
 func (x *LogTileRequest) Reset() {
 	*x = LogTileRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4732,7 +4953,7 @@ func (x *LogTileRequest) String() string {
 func (*LogTileRequest) ProtoMessage() {}
 
 func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4745,7 +4966,7 @@ func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileRequest.ProtoReflect.Descriptor instead.
 func (*LogTileRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *LogTileRequest) GetLevel() uint32 {
@@ -4778,7 +4999,7 @@ type LogTileResponse struct {
 
 func (x *LogTileResponse) Reset() {
 	*x = LogTileResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4790,7 +5011,7 @@ func (x *LogTileResponse) String() string {
 func (*LogTileResponse) ProtoMessage() {}
 
 func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4803,7 +5024,7 @@ func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileResponse.ProtoReflect.Descriptor instead.
 func (*LogTileResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LogTileResponse) GetTile() []byte {
@@ -4822,7 +5043,7 @@ type LogReadRequest struct {
 
 func (x *LogReadRequest) Reset() {
 	*x = LogReadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4834,7 +5055,7 @@ func (x *LogReadRequest) String() string {
 func (*LogReadRequest) ProtoMessage() {}
 
 func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4847,7 +5068,7 @@ func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadRequest.ProtoReflect.Descriptor instead.
 func (*LogReadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *LogReadRequest) GetBegin() bool {
@@ -4873,7 +5094,7 @@ type LogReadResponse struct {
 
 func (x *LogReadResponse) Reset() {
 	*x = LogReadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4885,7 +5106,7 @@ func (x *LogReadResponse) String() string {
 func (*LogReadResponse) ProtoMessage() {}
 
 func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4898,7 +5119,7 @@ func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadResponse.ProtoReflect.Descriptor instead.
 func (*LogReadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *LogReadResponse) GetReading() bool {
@@ -4965,7 +5186,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4977,7 +5198,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4990,7 +5211,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
 }
 
 type ConfirmRestoreRequest struct {
@@ -5002,7 +5223,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5014,7 +5235,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5027,7 +5248,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ConfirmRestoreRequest) GetNotRestored() bool {
@@ -5046,7 +5267,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5058,7 +5279,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5071,7 +5292,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -5110,7 +5331,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5122,7 +5343,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5135,7 +5356,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -5309,7 +5530,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5321,7 +5542,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5334,7 +5555,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Peer) GetOperator() string {
@@ -5459,7 +5680,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5471,7 +5692,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5484,7 +5705,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -5513,7 +5734,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5525,7 +5746,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5538,7 +5759,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Check) GetName() string {
@@ -5579,7 +5800,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5591,7 +5812,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5604,7 +5825,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -5631,7 +5852,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5643,7 +5864,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5656,7 +5877,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -5682,7 +5903,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5694,7 +5915,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5707,7 +5928,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -5727,7 +5948,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5739,7 +5960,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5752,7 +5973,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -5778,7 +5999,7 @@ type DropRequest struct {
 
 func (x *DropRequest) Reset() {
 	*x = DropRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5790,7 +6011,7 @@ func (x *DropRequest) String() string {
 func (*DropRequest) ProtoMessage() {}
 
 func (x *DropRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5803,7 +6024,7 @@ func (x *DropRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
 func (*DropRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *DropRequest) GetOperator() string {
@@ -5824,7 +6045,7 @@ type DropResponse struct {
 
 func (x *DropResponse) Reset() {
 	*x = DropResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5836,7 +6057,7 @@ func (x *DropResponse) String() string {
 func (*DropResponse) ProtoMessage() {}
 
 func (x *DropResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5849,7 +6070,7 @@ func (x *DropResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
 func (*DropResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *DropResponse) GetIdentity() []byte {
@@ -5887,7 +6108,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5899,7 +6120,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5912,7 +6133,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -5968,7 +6189,7 @@ type PrepareCharterRequest struct {
 
 func (x *PrepareCharterRequest) Reset() {
 	*x = PrepareCharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5980,7 +6201,7 @@ func (x *PrepareCharterRequest) String() string {
 func (*PrepareCharterRequest) ProtoMessage() {}
 
 func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5993,7 +6214,7 @@ func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareCharterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareCharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *PrepareCharterRequest) GetFile() []byte {
@@ -6027,7 +6248,7 @@ type PrepareVetoRequest struct {
 
 func (x *PrepareVetoRequest) Reset() {
 	*x = PrepareVetoRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6039,7 +6260,7 @@ func (x *PrepareVetoRequest) String() string {
 func (*PrepareVetoRequest) ProtoMessage() {}
 
 func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6052,7 +6273,7 @@ func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVetoRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVetoRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *PrepareVetoRequest) GetId() string {
@@ -6080,7 +6301,7 @@ type PrepareRevocationRequest struct {
 
 func (x *PrepareRevocationRequest) Reset() {
 	*x = PrepareRevocationRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6092,7 +6313,7 @@ func (x *PrepareRevocationRequest) String() string {
 func (*PrepareRevocationRequest) ProtoMessage() {}
 
 func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6105,7 +6326,7 @@ func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRevocationRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRevocationRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *PrepareRevocationRequest) GetPerson() string {
@@ -6140,7 +6361,7 @@ type PrepareFreezeRequest struct {
 
 func (x *PrepareFreezeRequest) Reset() {
 	*x = PrepareFreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6152,7 +6373,7 @@ func (x *PrepareFreezeRequest) String() string {
 func (*PrepareFreezeRequest) ProtoMessage() {}
 
 func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6165,7 +6386,7 @@ func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareFreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareFreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *PrepareFreezeRequest) GetVault() []byte {
@@ -6198,7 +6419,7 @@ type PrepareUnfreezeRequest struct {
 
 func (x *PrepareUnfreezeRequest) Reset() {
 	*x = PrepareUnfreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6210,7 +6431,7 @@ func (x *PrepareUnfreezeRequest) String() string {
 func (*PrepareUnfreezeRequest) ProtoMessage() {}
 
 func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6223,7 +6444,7 @@ func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareUnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareUnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *PrepareUnfreezeRequest) GetVault() []byte {
@@ -6242,7 +6463,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6254,7 +6475,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6267,7 +6488,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *PrepareVaultRequest) GetName() string {
@@ -6291,7 +6512,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6303,7 +6524,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6316,7 +6537,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -6379,7 +6600,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6391,7 +6612,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6404,7 +6625,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -6475,7 +6696,7 @@ type CharterChange struct {
 
 func (x *CharterChange) Reset() {
 	*x = CharterChange{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6487,7 +6708,7 @@ func (x *CharterChange) String() string {
 func (*CharterChange) ProtoMessage() {}
 
 func (x *CharterChange) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6500,7 +6721,7 @@ func (x *CharterChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterChange.ProtoReflect.Descriptor instead.
 func (*CharterChange) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *CharterChange) GetWhat() string {
@@ -6544,7 +6765,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6556,7 +6777,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6569,7 +6790,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *Rival) GetId() []byte {
@@ -6610,7 +6831,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6622,7 +6843,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6635,7 +6856,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -6662,7 +6883,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6674,7 +6895,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6687,7 +6908,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -6714,7 +6935,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6726,7 +6947,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6739,7 +6960,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -6766,7 +6987,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6778,7 +6999,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6791,7 +7012,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -6816,7 +7037,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6828,7 +7049,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6841,7 +7062,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
 }
 
 type StopResponse struct {
@@ -6852,7 +7073,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6864,7 +7085,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6877,7 +7098,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
 }
 
 type CutExportRequest struct {
@@ -6891,7 +7112,7 @@ type CutExportRequest struct {
 
 func (x *CutExportRequest) Reset() {
 	*x = CutExportRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6903,7 +7124,7 @@ func (x *CutExportRequest) String() string {
 func (*CutExportRequest) ProtoMessage() {}
 
 func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6916,7 +7137,7 @@ func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportRequest.ProtoReflect.Descriptor instead.
 func (*CutExportRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *CutExportRequest) GetPlace() string {
@@ -6951,7 +7172,7 @@ type CutExportResponse struct {
 
 func (x *CutExportResponse) Reset() {
 	*x = CutExportResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6963,7 +7184,7 @@ func (x *CutExportResponse) String() string {
 func (*CutExportResponse) ProtoMessage() {}
 
 func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6976,7 +7197,7 @@ func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportResponse.ProtoReflect.Descriptor instead.
 func (*CutExportResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *CutExportResponse) GetHeaderSize() uint32 {
@@ -7009,7 +7230,7 @@ type NoteBackupRequest struct {
 
 func (x *NoteBackupRequest) Reset() {
 	*x = NoteBackupRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7021,7 +7242,7 @@ func (x *NoteBackupRequest) String() string {
 func (*NoteBackupRequest) ProtoMessage() {}
 
 func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7034,7 +7255,7 @@ func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupRequest.ProtoReflect.Descriptor instead.
 func (*NoteBackupRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *NoteBackupRequest) GetHeader() []byte {
@@ -7054,7 +7275,7 @@ type NoteBackupResponse struct {
 
 func (x *NoteBackupResponse) Reset() {
 	*x = NoteBackupResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7066,7 +7287,7 @@ func (x *NoteBackupResponse) String() string {
 func (*NoteBackupResponse) ProtoMessage() {}
 
 func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7079,7 +7300,7 @@ func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupResponse.ProtoReflect.Descriptor instead.
 func (*NoteBackupResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *NoteBackupResponse) GetStatement() []byte {
@@ -7104,7 +7325,7 @@ type BackupsRequest struct {
 
 func (x *BackupsRequest) Reset() {
 	*x = BackupsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7116,7 +7337,7 @@ func (x *BackupsRequest) String() string {
 func (*BackupsRequest) ProtoMessage() {}
 
 func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7129,7 +7350,7 @@ func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsRequest.ProtoReflect.Descriptor instead.
 func (*BackupsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
 }
 
 type BackupsResponse struct {
@@ -7145,7 +7366,7 @@ type BackupsResponse struct {
 
 func (x *BackupsResponse) Reset() {
 	*x = BackupsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7157,7 +7378,7 @@ func (x *BackupsResponse) String() string {
 func (*BackupsResponse) ProtoMessage() {}
 
 func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7170,7 +7391,7 @@ func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsResponse.ProtoReflect.Descriptor instead.
 func (*BackupsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *BackupsResponse) GetBackups() []*NotedBackup {
@@ -7220,7 +7441,7 @@ type ShownDrill struct {
 
 func (x *ShownDrill) Reset() {
 	*x = ShownDrill{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7232,7 +7453,7 @@ func (x *ShownDrill) String() string {
 func (*ShownDrill) ProtoMessage() {}
 
 func (x *ShownDrill) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7245,7 +7466,7 @@ func (x *ShownDrill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShownDrill.ProtoReflect.Descriptor instead.
 func (*ShownDrill) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *ShownDrill) GetStatement() []byte {
@@ -7280,7 +7501,7 @@ type NotedBackup struct {
 
 func (x *NotedBackup) Reset() {
 	*x = NotedBackup{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7292,7 +7513,7 @@ func (x *NotedBackup) String() string {
 func (*NotedBackup) ProtoMessage() {}
 
 func (x *NotedBackup) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7305,7 +7526,7 @@ func (x *NotedBackup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotedBackup.ProtoReflect.Descriptor instead.
 func (*NotedBackup) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *NotedBackup) GetStatement() []byte {
@@ -7346,7 +7567,7 @@ type BackedKey struct {
 
 func (x *BackedKey) Reset() {
 	*x = BackedKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7358,7 +7579,7 @@ func (x *BackedKey) String() string {
 func (*BackedKey) ProtoMessage() {}
 
 func (x *BackedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7371,7 +7592,7 @@ func (x *BackedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackedKey.ProtoReflect.Descriptor instead.
 func (*BackedKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *BackedKey) GetVault() []byte {
@@ -7447,7 +7668,7 @@ type ShareProved struct {
 
 func (x *ShareProved) Reset() {
 	*x = ShareProved{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7459,7 +7680,7 @@ func (x *ShareProved) String() string {
 func (*ShareProved) ProtoMessage() {}
 
 func (x *ShareProved) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7472,7 +7693,7 @@ func (x *ShareProved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareProved.ProtoReflect.Descriptor instead.
 func (*ShareProved) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *ShareProved) GetOperator() string {
@@ -7498,7 +7719,7 @@ type BackupSetRequest struct {
 
 func (x *BackupSetRequest) Reset() {
 	*x = BackupSetRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7510,7 +7731,7 @@ func (x *BackupSetRequest) String() string {
 func (*BackupSetRequest) ProtoMessage() {}
 
 func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7523,7 +7744,7 @@ func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetRequest.ProtoReflect.Descriptor instead.
 func (*BackupSetRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *BackupSetRequest) GetKey() []byte {
@@ -7544,7 +7765,7 @@ type BackupSetResponse struct {
 
 func (x *BackupSetResponse) Reset() {
 	*x = BackupSetResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7556,7 +7777,7 @@ func (x *BackupSetResponse) String() string {
 func (*BackupSetResponse) ProtoMessage() {}
 
 func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7569,7 +7790,7 @@ func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetResponse.ProtoReflect.Descriptor instead.
 func (*BackupSetResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *BackupSetResponse) GetCertificate() []byte {
@@ -7603,7 +7824,7 @@ type AnswerRequest struct {
 
 func (x *AnswerRequest) Reset() {
 	*x = AnswerRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7615,7 +7836,7 @@ func (x *AnswerRequest) String() string {
 func (*AnswerRequest) ProtoMessage() {}
 
 func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7628,7 +7849,7 @@ func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
 func (*AnswerRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *AnswerRequest) GetRequest() []byte {
@@ -7654,7 +7875,7 @@ type AnswerResponse struct {
 
 func (x *AnswerResponse) Reset() {
 	*x = AnswerResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7666,7 +7887,7 @@ func (x *AnswerResponse) String() string {
 func (*AnswerResponse) ProtoMessage() {}
 
 func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7679,7 +7900,7 @@ func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
 func (*AnswerResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *AnswerResponse) GetRequests() []*Answered {
@@ -7705,7 +7926,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7717,7 +7938,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7730,7 +7951,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *Answered) GetRequest() []byte {
@@ -7797,7 +8018,7 @@ type SOSRequest struct {
 
 func (x *SOSRequest) Reset() {
 	*x = SOSRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7809,7 +8030,7 @@ func (x *SOSRequest) String() string {
 func (*SOSRequest) ProtoMessage() {}
 
 func (x *SOSRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7822,7 +8043,7 @@ func (x *SOSRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSRequest.ProtoReflect.Descriptor instead.
 func (*SOSRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{119}
 }
 
 type SOSResponse struct {
@@ -7834,7 +8055,7 @@ type SOSResponse struct {
 
 func (x *SOSResponse) Reset() {
 	*x = SOSResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7846,7 +8067,7 @@ func (x *SOSResponse) String() string {
 func (*SOSResponse) ProtoMessage() {}
 
 func (x *SOSResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7859,7 +8080,7 @@ func (x *SOSResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSResponse.ProtoReflect.Descriptor instead.
 func (*SOSResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{117}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *SOSResponse) GetVaults() []*Rescue {
@@ -7893,7 +8114,7 @@ type Rescue struct {
 
 func (x *Rescue) Reset() {
 	*x = Rescue{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7905,7 +8126,7 @@ func (x *Rescue) String() string {
 func (*Rescue) ProtoMessage() {}
 
 func (x *Rescue) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7918,7 +8139,7 @@ func (x *Rescue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rescue.ProtoReflect.Descriptor instead.
 func (*Rescue) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{118}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *Rescue) GetVault() []byte {
@@ -8045,7 +8266,7 @@ type RescueNeed struct {
 
 func (x *RescueNeed) Reset() {
 	*x = RescueNeed{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8057,7 +8278,7 @@ func (x *RescueNeed) String() string {
 func (*RescueNeed) ProtoMessage() {}
 
 func (x *RescueNeed) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8070,7 +8291,7 @@ func (x *RescueNeed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueNeed.ProtoReflect.Descriptor instead.
 func (*RescueNeed) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{119}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *RescueNeed) GetWhat() string {
@@ -8111,7 +8332,7 @@ type RescueSeat struct {
 
 func (x *RescueSeat) Reset() {
 	*x = RescueSeat{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8123,7 +8344,7 @@ func (x *RescueSeat) String() string {
 func (*RescueSeat) ProtoMessage() {}
 
 func (x *RescueSeat) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8136,7 +8357,7 @@ func (x *RescueSeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueSeat.ProtoReflect.Descriptor instead.
 func (*RescueSeat) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{120}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *RescueSeat) GetName() string {
@@ -8165,7 +8386,7 @@ type RescueKey struct {
 
 func (x *RescueKey) Reset() {
 	*x = RescueKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8177,7 +8398,7 @@ func (x *RescueKey) String() string {
 func (*RescueKey) ProtoMessage() {}
 
 func (x *RescueKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8190,7 +8411,7 @@ func (x *RescueKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueKey.ProtoReflect.Descriptor instead.
 func (*RescueKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{121}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *RescueKey) GetKey() []byte {
@@ -8245,7 +8466,7 @@ type RescueCase struct {
 
 func (x *RescueCase) Reset() {
 	*x = RescueCase{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8257,7 +8478,7 @@ func (x *RescueCase) String() string {
 func (*RescueCase) ProtoMessage() {}
 
 func (x *RescueCase) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8270,7 +8491,7 @@ func (x *RescueCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueCase.ProtoReflect.Descriptor instead.
 func (*RescueCase) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{122}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *RescueCase) GetRequest() []byte {
@@ -8401,7 +8622,7 @@ type RescueActivation struct {
 
 func (x *RescueActivation) Reset() {
 	*x = RescueActivation{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8413,7 +8634,7 @@ func (x *RescueActivation) String() string {
 func (*RescueActivation) ProtoMessage() {}
 
 func (x *RescueActivation) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8426,7 +8647,7 @@ func (x *RescueActivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueActivation.ProtoReflect.Descriptor instead.
 func (*RescueActivation) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{123}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *RescueActivation) GetId() []byte {
@@ -8495,7 +8716,7 @@ type RescueMute struct {
 
 func (x *RescueMute) Reset() {
 	*x = RescueMute{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8507,7 +8728,7 @@ func (x *RescueMute) String() string {
 func (*RescueMute) ProtoMessage() {}
 
 func (x *RescueMute) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8520,7 +8741,7 @@ func (x *RescueMute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueMute.ProtoReflect.Descriptor instead.
 func (*RescueMute) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{124}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *RescueMute) GetGuardian() string {
@@ -8546,7 +8767,7 @@ type SOSSaidRequest struct {
 
 func (x *SOSSaidRequest) Reset() {
 	*x = SOSSaidRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8558,7 +8779,7 @@ func (x *SOSSaidRequest) String() string {
 func (*SOSSaidRequest) ProtoMessage() {}
 
 func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8571,7 +8792,7 @@ func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidRequest.ProtoReflect.Descriptor instead.
 func (*SOSSaidRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{125}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *SOSSaidRequest) GetVault() []byte {
@@ -8590,7 +8811,7 @@ type SOSSaidResponse struct {
 
 func (x *SOSSaidResponse) Reset() {
 	*x = SOSSaidResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8602,7 +8823,7 @@ func (x *SOSSaidResponse) String() string {
 func (*SOSSaidResponse) ProtoMessage() {}
 
 func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8615,7 +8836,7 @@ func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidResponse.ProtoReflect.Descriptor instead.
 func (*SOSSaidResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{126}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *SOSSaidResponse) GetSaid() []*SOSSaid {
@@ -8636,7 +8857,7 @@ type SOSSaid struct {
 
 func (x *SOSSaid) Reset() {
 	*x = SOSSaid{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8648,7 +8869,7 @@ func (x *SOSSaid) String() string {
 func (*SOSSaid) ProtoMessage() {}
 
 func (x *SOSSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8661,7 +8882,7 @@ func (x *SOSSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaid.ProtoReflect.Descriptor instead.
 func (*SOSSaid) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{127}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *SOSSaid) GetStatement() []byte {
@@ -8697,7 +8918,7 @@ type ActivateRequest struct {
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8709,7 +8930,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8722,7 +8943,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{128}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *ActivateRequest) GetVault() []byte {
@@ -8762,7 +8983,7 @@ type ActivateResponse struct {
 
 func (x *ActivateResponse) Reset() {
 	*x = ActivateResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8774,7 +8995,7 @@ func (x *ActivateResponse) String() string {
 func (*ActivateResponse) ProtoMessage() {}
 
 func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8787,7 +9008,7 @@ func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateResponse.ProtoReflect.Descriptor instead.
 func (*ActivateResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{129}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *ActivateResponse) GetActivations() [][]byte {
@@ -9082,7 +9303,26 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\bcoinbase\x18\t \x01(\bR\bcoinbase\x12\x1a\n" +
 	"\bprevious\x18\n" +
 	" \x01(\fR\bprevious\x12\x14\n" +
-	"\x05opens\x18\v \x01(\rR\x05opens\"e\n" +
+	"\x05opens\x18\v \x01(\rR\x05opens\"C\n" +
+	"\x0fReadingsRequest\x12\x14\n" +
+	"\x05chain\x18\x01 \x01(\tR\x05chain\x12\x1a\n" +
+	"\baccounts\x18\x02 \x03(\fR\baccounts\"\xbf\x01\n" +
+	"\x10ReadingsResponse\x12/\n" +
+	"\baccounts\x18\x01 \x03(\v2\x13.ostraka.v1.ReadingR\baccounts\x12\x1c\n" +
+	"\tblockhash\x18\x02 \x01(\fR\tblockhash\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\x04R\x04last\x12\x16\n" +
+	"\x06height\x18\x04 \x01(\x04R\x06height\x12\x14\n" +
+	"\x05price\x18\x05 \x01(\x04R\x05price\x12\x1a\n" +
+	"\bendpoint\x18\x06 \x01(\tR\bendpoint\"\x9b\x01\n" +
+	"\aReading\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\fR\x05owner\x12\x1e\n" +
+	"\n" +
+	"executable\x18\x02 \x01(\bR\n" +
+	"executable\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x12\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\x12\x1a\n" +
+	"\blamports\x18\x05 \x01(\x04R\blamports\x12\x16\n" +
+	"\x06amount\x18\x06 \x01(\x04R\x06amount\"e\n" +
 	"\x0fBalancesRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x14\n" +
 	"\x05chain\x18\x02 \x01(\tR\x05chain\x12\x1b\n" +
@@ -9499,8 +9739,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x18\n" +
 	"\ainstead\x18\x04 \x01(\bR\ainstead\"4\n" +
 	"\x10ActivateResponse\x12 \n" +
-	"\vactivations\x18\x01 \x03(\fR\vactivations2\xc0\n" +
-	"\n" +
+	"\vactivations\x18\x01 \x03(\fR\vactivations2\x87\v\n" +
 	"\x06People\x12<\n" +
 	"\x05Hello\x12\x18.ostraka.v1.HelloRequest\x1a\x19.ostraka.v1.HelloResponse\x12<\n" +
 	"\x05Token\x12\x18.ostraka.v1.TokenRequest\x1a\x19.ostraka.v1.TokenResponse\x12?\n" +
@@ -9516,6 +9755,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
 	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12<\n" +
 	"\x05Coins\x12\x18.ostraka.v1.CoinsRequest\x1a\x19.ostraka.v1.CoinsResponse\x12E\n" +
+	"\bReadings\x12\x1b.ostraka.v1.ReadingsRequest\x1a\x1c.ostraka.v1.ReadingsResponse\x12E\n" +
 	"\bBalances\x12\x1b.ostraka.v1.BalancesRequest\x1a\x1c.ostraka.v1.BalancesResponse\x12<\n" +
 	"\x05Block\x12\x18.ostraka.v1.BlockRequest\x1a\x19.ostraka.v1.BlockResponse\x12E\n" +
 	"\bSessions\x12\x1b.ostraka.v1.SessionsRequest\x1a\x1c.ostraka.v1.SessionsResponse\x12B\n" +
@@ -9572,7 +9812,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 131)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 134)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*ReplicasRequest)(nil),          // 0: ostraka.v1.ReplicasRequest
 	(*ReplicasResponse)(nil),         // 1: ostraka.v1.ReplicasResponse
@@ -9624,87 +9864,90 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*CoinsRequest)(nil),             // 47: ostraka.v1.CoinsRequest
 	(*CoinsResponse)(nil),            // 48: ostraka.v1.CoinsResponse
 	(*Coin)(nil),                     // 49: ostraka.v1.Coin
-	(*BalancesRequest)(nil),          // 50: ostraka.v1.BalancesRequest
-	(*BalancesResponse)(nil),         // 51: ostraka.v1.BalancesResponse
-	(*Balance)(nil),                  // 52: ostraka.v1.Balance
-	(*BlockRequest)(nil),             // 53: ostraka.v1.BlockRequest
-	(*BlockResponse)(nil),            // 54: ostraka.v1.BlockResponse
-	(*SessionsRequest)(nil),          // 55: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),         // 56: ostraka.v1.SessionsResponse
-	(*Session)(nil),                  // 57: ostraka.v1.Session
-	(*LogHeadRequest)(nil),           // 58: ostraka.v1.LogHeadRequest
-	(*LogHeadResponse)(nil),          // 59: ostraka.v1.LogHeadResponse
-	(*LogKeys)(nil),                  // 60: ostraka.v1.LogKeys
-	(*Cosigned)(nil),                 // 61: ostraka.v1.Cosigned
-	(*LogEntriesRequest)(nil),        // 62: ostraka.v1.LogEntriesRequest
-	(*LogEntriesResponse)(nil),       // 63: ostraka.v1.LogEntriesResponse
-	(*LogEntry)(nil),                 // 64: ostraka.v1.LogEntry
-	(*LogProofRequest)(nil),          // 65: ostraka.v1.LogProofRequest
-	(*LogProofResponse)(nil),         // 66: ostraka.v1.LogProofResponse
-	(*LogTileRequest)(nil),           // 67: ostraka.v1.LogTileRequest
-	(*LogTileResponse)(nil),          // 68: ostraka.v1.LogTileResponse
-	(*LogReadRequest)(nil),           // 69: ostraka.v1.LogReadRequest
-	(*LogReadResponse)(nil),          // 70: ostraka.v1.LogReadResponse
-	(*StatusRequest)(nil),            // 71: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),    // 72: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil),   // 73: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),           // 74: ostraka.v1.StatusResponse
-	(*Peer)(nil),                     // 75: ostraka.v1.Peer
-	(*Burn)(nil),                     // 76: ostraka.v1.Burn
-	(*Check)(nil),                    // 77: ostraka.v1.Check
-	(*InviteRequest)(nil),            // 78: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),           // 79: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),              // 80: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),             // 81: ostraka.v1.JoinResponse
-	(*DropRequest)(nil),              // 82: ostraka.v1.DropRequest
-	(*DropResponse)(nil),             // 83: ostraka.v1.DropResponse
-	(*PrepareRosterRequest)(nil),     // 84: ostraka.v1.PrepareRosterRequest
-	(*PrepareCharterRequest)(nil),    // 85: ostraka.v1.PrepareCharterRequest
-	(*PrepareVetoRequest)(nil),       // 86: ostraka.v1.PrepareVetoRequest
-	(*PrepareRevocationRequest)(nil), // 87: ostraka.v1.PrepareRevocationRequest
-	(*PrepareFreezeRequest)(nil),     // 88: ostraka.v1.PrepareFreezeRequest
-	(*PrepareUnfreezeRequest)(nil),   // 89: ostraka.v1.PrepareUnfreezeRequest
-	(*PrepareVaultRequest)(nil),      // 90: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),    // 91: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),          // 92: ostraka.v1.PrepareResponse
-	(*CharterChange)(nil),            // 93: ostraka.v1.CharterChange
-	(*Rival)(nil),                    // 94: ostraka.v1.Rival
-	(*AcceptRequest)(nil),            // 95: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),           // 96: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),           // 97: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),          // 98: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),              // 99: ostraka.v1.StopRequest
-	(*StopResponse)(nil),             // 100: ostraka.v1.StopResponse
-	(*CutExportRequest)(nil),         // 101: ostraka.v1.CutExportRequest
-	(*CutExportResponse)(nil),        // 102: ostraka.v1.CutExportResponse
-	(*NoteBackupRequest)(nil),        // 103: ostraka.v1.NoteBackupRequest
-	(*NoteBackupResponse)(nil),       // 104: ostraka.v1.NoteBackupResponse
-	(*BackupsRequest)(nil),           // 105: ostraka.v1.BackupsRequest
-	(*BackupsResponse)(nil),          // 106: ostraka.v1.BackupsResponse
-	(*ShownDrill)(nil),               // 107: ostraka.v1.ShownDrill
-	(*NotedBackup)(nil),              // 108: ostraka.v1.NotedBackup
-	(*BackedKey)(nil),                // 109: ostraka.v1.BackedKey
-	(*ShareProved)(nil),              // 110: ostraka.v1.ShareProved
-	(*BackupSetRequest)(nil),         // 111: ostraka.v1.BackupSetRequest
-	(*BackupSetResponse)(nil),        // 112: ostraka.v1.BackupSetResponse
-	(*AnswerRequest)(nil),            // 113: ostraka.v1.AnswerRequest
-	(*AnswerResponse)(nil),           // 114: ostraka.v1.AnswerResponse
-	(*Answered)(nil),                 // 115: ostraka.v1.Answered
-	(*SOSRequest)(nil),               // 116: ostraka.v1.SOSRequest
-	(*SOSResponse)(nil),              // 117: ostraka.v1.SOSResponse
-	(*Rescue)(nil),                   // 118: ostraka.v1.Rescue
-	(*RescueNeed)(nil),               // 119: ostraka.v1.RescueNeed
-	(*RescueSeat)(nil),               // 120: ostraka.v1.RescueSeat
-	(*RescueKey)(nil),                // 121: ostraka.v1.RescueKey
-	(*RescueCase)(nil),               // 122: ostraka.v1.RescueCase
-	(*RescueActivation)(nil),         // 123: ostraka.v1.RescueActivation
-	(*RescueMute)(nil),               // 124: ostraka.v1.RescueMute
-	(*SOSSaidRequest)(nil),           // 125: ostraka.v1.SOSSaidRequest
-	(*SOSSaidResponse)(nil),          // 126: ostraka.v1.SOSSaidResponse
-	(*SOSSaid)(nil),                  // 127: ostraka.v1.SOSSaid
-	(*ActivateRequest)(nil),          // 128: ostraka.v1.ActivateRequest
-	(*ActivateResponse)(nil),         // 129: ostraka.v1.ActivateResponse
-	nil,                              // 130: ostraka.v1.Account.AddressesEntry
+	(*ReadingsRequest)(nil),          // 50: ostraka.v1.ReadingsRequest
+	(*ReadingsResponse)(nil),         // 51: ostraka.v1.ReadingsResponse
+	(*Reading)(nil),                  // 52: ostraka.v1.Reading
+	(*BalancesRequest)(nil),          // 53: ostraka.v1.BalancesRequest
+	(*BalancesResponse)(nil),         // 54: ostraka.v1.BalancesResponse
+	(*Balance)(nil),                  // 55: ostraka.v1.Balance
+	(*BlockRequest)(nil),             // 56: ostraka.v1.BlockRequest
+	(*BlockResponse)(nil),            // 57: ostraka.v1.BlockResponse
+	(*SessionsRequest)(nil),          // 58: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),         // 59: ostraka.v1.SessionsResponse
+	(*Session)(nil),                  // 60: ostraka.v1.Session
+	(*LogHeadRequest)(nil),           // 61: ostraka.v1.LogHeadRequest
+	(*LogHeadResponse)(nil),          // 62: ostraka.v1.LogHeadResponse
+	(*LogKeys)(nil),                  // 63: ostraka.v1.LogKeys
+	(*Cosigned)(nil),                 // 64: ostraka.v1.Cosigned
+	(*LogEntriesRequest)(nil),        // 65: ostraka.v1.LogEntriesRequest
+	(*LogEntriesResponse)(nil),       // 66: ostraka.v1.LogEntriesResponse
+	(*LogEntry)(nil),                 // 67: ostraka.v1.LogEntry
+	(*LogProofRequest)(nil),          // 68: ostraka.v1.LogProofRequest
+	(*LogProofResponse)(nil),         // 69: ostraka.v1.LogProofResponse
+	(*LogTileRequest)(nil),           // 70: ostraka.v1.LogTileRequest
+	(*LogTileResponse)(nil),          // 71: ostraka.v1.LogTileResponse
+	(*LogReadRequest)(nil),           // 72: ostraka.v1.LogReadRequest
+	(*LogReadResponse)(nil),          // 73: ostraka.v1.LogReadResponse
+	(*StatusRequest)(nil),            // 74: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),    // 75: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil),   // 76: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),           // 77: ostraka.v1.StatusResponse
+	(*Peer)(nil),                     // 78: ostraka.v1.Peer
+	(*Burn)(nil),                     // 79: ostraka.v1.Burn
+	(*Check)(nil),                    // 80: ostraka.v1.Check
+	(*InviteRequest)(nil),            // 81: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),           // 82: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),              // 83: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),             // 84: ostraka.v1.JoinResponse
+	(*DropRequest)(nil),              // 85: ostraka.v1.DropRequest
+	(*DropResponse)(nil),             // 86: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),     // 87: ostraka.v1.PrepareRosterRequest
+	(*PrepareCharterRequest)(nil),    // 88: ostraka.v1.PrepareCharterRequest
+	(*PrepareVetoRequest)(nil),       // 89: ostraka.v1.PrepareVetoRequest
+	(*PrepareRevocationRequest)(nil), // 90: ostraka.v1.PrepareRevocationRequest
+	(*PrepareFreezeRequest)(nil),     // 91: ostraka.v1.PrepareFreezeRequest
+	(*PrepareUnfreezeRequest)(nil),   // 92: ostraka.v1.PrepareUnfreezeRequest
+	(*PrepareVaultRequest)(nil),      // 93: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),    // 94: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),          // 95: ostraka.v1.PrepareResponse
+	(*CharterChange)(nil),            // 96: ostraka.v1.CharterChange
+	(*Rival)(nil),                    // 97: ostraka.v1.Rival
+	(*AcceptRequest)(nil),            // 98: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),           // 99: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),           // 100: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),          // 101: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),              // 102: ostraka.v1.StopRequest
+	(*StopResponse)(nil),             // 103: ostraka.v1.StopResponse
+	(*CutExportRequest)(nil),         // 104: ostraka.v1.CutExportRequest
+	(*CutExportResponse)(nil),        // 105: ostraka.v1.CutExportResponse
+	(*NoteBackupRequest)(nil),        // 106: ostraka.v1.NoteBackupRequest
+	(*NoteBackupResponse)(nil),       // 107: ostraka.v1.NoteBackupResponse
+	(*BackupsRequest)(nil),           // 108: ostraka.v1.BackupsRequest
+	(*BackupsResponse)(nil),          // 109: ostraka.v1.BackupsResponse
+	(*ShownDrill)(nil),               // 110: ostraka.v1.ShownDrill
+	(*NotedBackup)(nil),              // 111: ostraka.v1.NotedBackup
+	(*BackedKey)(nil),                // 112: ostraka.v1.BackedKey
+	(*ShareProved)(nil),              // 113: ostraka.v1.ShareProved
+	(*BackupSetRequest)(nil),         // 114: ostraka.v1.BackupSetRequest
+	(*BackupSetResponse)(nil),        // 115: ostraka.v1.BackupSetResponse
+	(*AnswerRequest)(nil),            // 116: ostraka.v1.AnswerRequest
+	(*AnswerResponse)(nil),           // 117: ostraka.v1.AnswerResponse
+	(*Answered)(nil),                 // 118: ostraka.v1.Answered
+	(*SOSRequest)(nil),               // 119: ostraka.v1.SOSRequest
+	(*SOSResponse)(nil),              // 120: ostraka.v1.SOSResponse
+	(*Rescue)(nil),                   // 121: ostraka.v1.Rescue
+	(*RescueNeed)(nil),               // 122: ostraka.v1.RescueNeed
+	(*RescueSeat)(nil),               // 123: ostraka.v1.RescueSeat
+	(*RescueKey)(nil),                // 124: ostraka.v1.RescueKey
+	(*RescueCase)(nil),               // 125: ostraka.v1.RescueCase
+	(*RescueActivation)(nil),         // 126: ostraka.v1.RescueActivation
+	(*RescueMute)(nil),               // 127: ostraka.v1.RescueMute
+	(*SOSSaidRequest)(nil),           // 128: ostraka.v1.SOSSaidRequest
+	(*SOSSaidResponse)(nil),          // 129: ostraka.v1.SOSSaidResponse
+	(*SOSSaid)(nil),                  // 130: ostraka.v1.SOSSaid
+	(*ActivateRequest)(nil),          // 131: ostraka.v1.ActivateRequest
+	(*ActivateResponse)(nil),         // 132: ostraka.v1.ActivateResponse
+	nil,                              // 133: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	2,   // 0: ostraka.v1.ReplicasResponse.replicas:type_name -> ostraka.v1.Replica
@@ -9726,7 +9969,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	27,  // 16: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	28,  // 17: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	31,  // 18: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	130, // 19: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	133, // 19: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	36,  // 20: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	36,  // 21: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	41,  // 22: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -9735,141 +9978,144 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	43,  // 25: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
 	44,  // 26: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
 	49,  // 27: ostraka.v1.CoinsResponse.coins:type_name -> ostraka.v1.Coin
-	52,  // 28: ostraka.v1.BalancesResponse.balances:type_name -> ostraka.v1.Balance
-	57,  // 29: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	61,  // 30: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
-	60,  // 31: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
-	64,  // 32: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
-	75,  // 33: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	76,  // 34: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	77,  // 35: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	94,  // 36: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	93,  // 37: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
-	27,  // 38: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	108, // 39: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
-	109, // 40: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
-	107, // 41: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
-	110, // 42: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
-	115, // 43: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
-	118, // 44: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
-	121, // 45: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
-	122, // 46: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
-	119, // 47: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
-	120, // 48: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
-	123, // 49: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
-	124, // 50: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
-	127, // 51: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
-	7,   // 52: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	9,   // 53: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	11,  // 54: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	16,  // 55: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	19,  // 56: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	23,  // 57: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29,  // 58: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	32,  // 59: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	34,  // 60: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	37,  // 61: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	39,  // 62: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	45,  // 63: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	47,  // 64: ostraka.v1.People.Coins:input_type -> ostraka.v1.CoinsRequest
-	50,  // 65: ostraka.v1.People.Balances:input_type -> ostraka.v1.BalancesRequest
-	53,  // 66: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	55,  // 67: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	105, // 68: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	111, // 69: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	116, // 70: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
-	125, // 71: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
-	71,  // 72: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	78,  // 73: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	80,  // 74: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	82,  // 75: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	84,  // 76: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	85,  // 77: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	86,  // 78: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	87,  // 79: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	88,  // 80: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	89,  // 81: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	19,  // 82: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	90,  // 83: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	91,  // 84: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	95,  // 85: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	97,  // 86: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	23,  // 87: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	37,  // 88: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	39,  // 89: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	55,  // 90: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	58,  // 91: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	62,  // 92: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	65,  // 93: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	67,  // 94: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	69,  // 95: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	72,  // 96: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	101, // 97: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	103, // 98: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	105, // 99: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	113, // 100: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
-	128, // 101: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
-	0,   // 102: ostraka.v1.Operator.Replicas:input_type -> ostraka.v1.ReplicasRequest
-	5,   // 103: ostraka.v1.Operator.HandOver:input_type -> ostraka.v1.HandOverRequest
-	99,  // 104: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	8,   // 105: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	10,  // 106: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	15,  // 107: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	17,  // 108: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	20,  // 109: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	24,  // 110: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30,  // 111: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	33,  // 112: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	35,  // 113: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	38,  // 114: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	40,  // 115: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	46,  // 116: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	48,  // 117: ostraka.v1.People.Coins:output_type -> ostraka.v1.CoinsResponse
-	51,  // 118: ostraka.v1.People.Balances:output_type -> ostraka.v1.BalancesResponse
-	54,  // 119: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	56,  // 120: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	106, // 121: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	112, // 122: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	117, // 123: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
-	126, // 124: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
-	74,  // 125: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	79,  // 126: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	81,  // 127: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	83,  // 128: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	92,  // 129: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	92,  // 130: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	92,  // 131: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	92,  // 132: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	92,  // 133: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	92,  // 134: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	20,  // 135: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	92,  // 136: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	92,  // 137: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	96,  // 138: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	98,  // 139: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	24,  // 140: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	38,  // 141: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	40,  // 142: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	56,  // 143: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	59,  // 144: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	63,  // 145: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	66,  // 146: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	68,  // 147: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	70,  // 148: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	73,  // 149: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	102, // 150: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	104, // 151: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	106, // 152: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	114, // 153: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
-	129, // 154: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
-	1,   // 155: ostraka.v1.Operator.Replicas:output_type -> ostraka.v1.ReplicasResponse
-	6,   // 156: ostraka.v1.Operator.HandOver:output_type -> ostraka.v1.HandOverResponse
-	100, // 157: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	105, // [105:158] is the sub-list for method output_type
-	52,  // [52:105] is the sub-list for method input_type
-	52,  // [52:52] is the sub-list for extension type_name
-	52,  // [52:52] is the sub-list for extension extendee
-	0,   // [0:52] is the sub-list for field type_name
+	52,  // 28: ostraka.v1.ReadingsResponse.accounts:type_name -> ostraka.v1.Reading
+	55,  // 29: ostraka.v1.BalancesResponse.balances:type_name -> ostraka.v1.Balance
+	60,  // 30: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	64,  // 31: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
+	63,  // 32: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
+	67,  // 33: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
+	78,  // 34: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	79,  // 35: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	80,  // 36: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	97,  // 37: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	96,  // 38: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	27,  // 39: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	111, // 40: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
+	112, // 41: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
+	110, // 42: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
+	113, // 43: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
+	118, // 44: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
+	121, // 45: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
+	124, // 46: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
+	125, // 47: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
+	122, // 48: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
+	123, // 49: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
+	126, // 50: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
+	127, // 51: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
+	130, // 52: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
+	7,   // 53: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	9,   // 54: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	11,  // 55: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	16,  // 56: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	19,  // 57: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	23,  // 58: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29,  // 59: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	32,  // 60: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	34,  // 61: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	37,  // 62: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 63: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	45,  // 64: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	47,  // 65: ostraka.v1.People.Coins:input_type -> ostraka.v1.CoinsRequest
+	50,  // 66: ostraka.v1.People.Readings:input_type -> ostraka.v1.ReadingsRequest
+	53,  // 67: ostraka.v1.People.Balances:input_type -> ostraka.v1.BalancesRequest
+	56,  // 68: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	58,  // 69: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	108, // 70: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	114, // 71: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	119, // 72: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	128, // 73: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
+	74,  // 74: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	81,  // 75: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	83,  // 76: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	85,  // 77: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	87,  // 78: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	88,  // 79: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	89,  // 80: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	90,  // 81: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	91,  // 82: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	92,  // 83: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	19,  // 84: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	93,  // 85: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	94,  // 86: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	98,  // 87: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	100, // 88: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	23,  // 89: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	37,  // 90: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 91: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	58,  // 92: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	61,  // 93: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	65,  // 94: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	68,  // 95: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	70,  // 96: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	72,  // 97: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	75,  // 98: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	104, // 99: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	106, // 100: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	108, // 101: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	116, // 102: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
+	131, // 103: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
+	0,   // 104: ostraka.v1.Operator.Replicas:input_type -> ostraka.v1.ReplicasRequest
+	5,   // 105: ostraka.v1.Operator.HandOver:input_type -> ostraka.v1.HandOverRequest
+	102, // 106: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	8,   // 107: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	10,  // 108: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	15,  // 109: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	17,  // 110: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	20,  // 111: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	24,  // 112: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30,  // 113: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	33,  // 114: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	35,  // 115: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	38,  // 116: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 117: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	46,  // 118: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	48,  // 119: ostraka.v1.People.Coins:output_type -> ostraka.v1.CoinsResponse
+	51,  // 120: ostraka.v1.People.Readings:output_type -> ostraka.v1.ReadingsResponse
+	54,  // 121: ostraka.v1.People.Balances:output_type -> ostraka.v1.BalancesResponse
+	57,  // 122: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	59,  // 123: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	109, // 124: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	115, // 125: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	120, // 126: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	129, // 127: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
+	77,  // 128: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	82,  // 129: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	84,  // 130: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	86,  // 131: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	95,  // 132: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	95,  // 133: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	95,  // 134: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	95,  // 135: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	95,  // 136: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	95,  // 137: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	20,  // 138: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	95,  // 139: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	95,  // 140: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	99,  // 141: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	101, // 142: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	24,  // 143: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	38,  // 144: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 145: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	59,  // 146: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	62,  // 147: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	66,  // 148: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	69,  // 149: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	71,  // 150: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	73,  // 151: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	76,  // 152: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	105, // 153: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	107, // 154: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	109, // 155: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	117, // 156: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
+	132, // 157: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
+	1,   // 158: ostraka.v1.Operator.Replicas:output_type -> ostraka.v1.ReplicasResponse
+	6,   // 159: ostraka.v1.Operator.HandOver:output_type -> ostraka.v1.HandOverResponse
+	103, // 160: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	107, // [107:161] is the sub-list for method output_type
+	53,  // [53:107] is the sub-list for method input_type
+	53,  // [53:53] is the sub-list for extension type_name
+	53,  // [53:53] is the sub-list for extension extendee
+	0,   // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -9882,15 +10128,15 @@ func file_ostraka_v1_ostraka_proto_init() {
 		(*SubmitRequest_Vote)(nil),
 		(*SubmitRequest_Contribution)(nil),
 	}
-	file_ostraka_v1_ostraka_proto_msgTypes[50].OneofWrappers = []any{}
 	file_ostraka_v1_ostraka_proto_msgTypes[53].OneofWrappers = []any{}
+	file_ostraka_v1_ostraka_proto_msgTypes[56].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   131,
+			NumMessages:   134,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

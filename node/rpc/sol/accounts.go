@@ -239,3 +239,24 @@ func (p *Panel) Readings(ctx context.Context, needs []solana.Read, blockhash sol
 	}
 	return r, nil
 }
+
+// Amounts are how many tokens accounts hold at least, as more than half of the endpoints say, 0 of what is no token account: what changes with every block is not compared.
+func (p *Panel) Amounts(ctx context.Context, keys []solana.Key) ([]uint64, error) {
+	all, err := endpoint.Ask(ctx, &p.Panel, "amounts", func(ctx context.Context, m *Client) ([]Account, error) { return m.Accounts(ctx, keys) })
+	if err != nil {
+		return nil, err
+	}
+	out := make([]uint64, len(keys))
+	for i := range keys {
+		for j, x := range all {
+			amount := uint64(0)
+			if read, err := x.Value[i].Read(); err == nil && read.Kind == solana.TokenAccount {
+				amount = binary.LittleEndian.Uint64(x.Value[i].Data[64:])
+			}
+			if out[i] = min(out[i], amount); j == 0 {
+				out[i] = amount
+			}
+		}
+	}
+	return out, nil
+}

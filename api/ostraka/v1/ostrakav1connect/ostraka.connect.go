@@ -72,6 +72,8 @@ const (
 	PeopleQuoteProcedure = "/ostraka.v1.People/Quote"
 	// PeopleCoinsProcedure is the fully-qualified name of the People's Coins RPC.
 	PeopleCoinsProcedure = "/ostraka.v1.People/Coins"
+	// PeopleReadingsProcedure is the fully-qualified name of the People's Readings RPC.
+	PeopleReadingsProcedure = "/ostraka.v1.People/Readings"
 	// PeopleBalancesProcedure is the fully-qualified name of the People's Balances RPC.
 	PeopleBalancesProcedure = "/ostraka.v1.People/Balances"
 	// PeopleBlockProcedure is the fully-qualified name of the People's Block RPC.
@@ -181,6 +183,8 @@ type PeopleClient interface {
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
 	// Coins shows what an account holds on a chain of Bitcoin, as this node read it block by block, and what a fee is there.
 	Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error)
+	// Readings shows accounts of Solana, as this node's endpoints agree on them at commitment "finalized", and what a transaction that uses them is made with.
+	Readings(context.Context, *connect.Request[v1.ReadingsRequest]) (*connect.Response[v1.ReadingsResponse], error)
 	// Balances reads what a vault's addresses hold on an EVM chain, at this node's own endpoint.
 	Balances(context.Context, *connect.Request[v1.BalancesRequest]) (*connect.Response[v1.BalancesResponse], error)
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
@@ -285,6 +289,12 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			connect.WithSchema(peopleMethods.ByName("Coins")),
 			connect.WithClientOptions(opts...),
 		),
+		readings: connect.NewClient[v1.ReadingsRequest, v1.ReadingsResponse](
+			httpClient,
+			baseURL+PeopleReadingsProcedure,
+			connect.WithSchema(peopleMethods.ByName("Readings")),
+			connect.WithClientOptions(opts...),
+		),
 		balances: connect.NewClient[v1.BalancesRequest, v1.BalancesResponse](
 			httpClient,
 			baseURL+PeopleBalancesProcedure,
@@ -345,6 +355,7 @@ type peopleClient struct {
 	intent     *connect.Client[v1.IntentRequest, v1.IntentResponse]
 	quote      *connect.Client[v1.QuoteRequest, v1.QuoteResponse]
 	coins      *connect.Client[v1.CoinsRequest, v1.CoinsResponse]
+	readings   *connect.Client[v1.ReadingsRequest, v1.ReadingsResponse]
 	balances   *connect.Client[v1.BalancesRequest, v1.BalancesResponse]
 	block      *connect.Client[v1.BlockRequest, v1.BlockResponse]
 	sessions   *connect.Client[v1.SessionsRequest, v1.SessionsResponse]
@@ -419,6 +430,11 @@ func (c *peopleClient) Coins(ctx context.Context, req *connect.Request[v1.CoinsR
 	return c.coins.CallUnary(ctx, req)
 }
 
+// Readings calls ostraka.v1.People.Readings.
+func (c *peopleClient) Readings(ctx context.Context, req *connect.Request[v1.ReadingsRequest]) (*connect.Response[v1.ReadingsResponse], error) {
+	return c.readings.CallUnary(ctx, req)
+}
+
 // Balances calls ostraka.v1.People.Balances.
 func (c *peopleClient) Balances(ctx context.Context, req *connect.Request[v1.BalancesRequest]) (*connect.Response[v1.BalancesResponse], error) {
 	return c.balances.CallUnary(ctx, req)
@@ -479,6 +495,8 @@ type PeopleHandler interface {
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
 	// Coins shows what an account holds on a chain of Bitcoin, as this node read it block by block, and what a fee is there.
 	Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error)
+	// Readings shows accounts of Solana, as this node's endpoints agree on them at commitment "finalized", and what a transaction that uses them is made with.
+	Readings(context.Context, *connect.Request[v1.ReadingsRequest]) (*connect.Response[v1.ReadingsResponse], error)
 	// Balances reads what a vault's addresses hold on an EVM chain, at this node's own endpoint.
 	Balances(context.Context, *connect.Request[v1.BalancesRequest]) (*connect.Response[v1.BalancesResponse], error)
 	// Block reads one block's hash from the chain, at this node's own endpoint: what a proof may speak of.
@@ -579,6 +597,12 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		connect.WithSchema(peopleMethods.ByName("Coins")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peopleReadingsHandler := connect.NewUnaryHandler(
+		PeopleReadingsProcedure,
+		svc.Readings,
+		connect.WithSchema(peopleMethods.ByName("Readings")),
+		connect.WithHandlerOptions(opts...),
+	)
 	peopleBalancesHandler := connect.NewUnaryHandler(
 		PeopleBalancesProcedure,
 		svc.Balances,
@@ -649,6 +673,8 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleQuoteHandler.ServeHTTP(w, r)
 		case PeopleCoinsProcedure:
 			peopleCoinsHandler.ServeHTTP(w, r)
+		case PeopleReadingsProcedure:
+			peopleReadingsHandler.ServeHTTP(w, r)
 		case PeopleBalancesProcedure:
 			peopleBalancesHandler.ServeHTTP(w, r)
 		case PeopleBlockProcedure:
@@ -722,6 +748,10 @@ func (UnimplementedPeopleHandler) Quote(context.Context, *connect.Request[v1.Quo
 
 func (UnimplementedPeopleHandler) Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Coins is not implemented"))
+}
+
+func (UnimplementedPeopleHandler) Readings(context.Context, *connect.Request[v1.ReadingsRequest]) (*connect.Response[v1.ReadingsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Readings is not implemented"))
 }
 
 func (UnimplementedPeopleHandler) Balances(context.Context, *connect.Request[v1.BalancesRequest]) (*connect.Response[v1.BalancesResponse], error) {

@@ -13,9 +13,17 @@ import (
 	"github.com/ostraka/ostraka/evidence/rescue"
 )
 
-// onBitcoin says whether an intent asks for a transaction of Bitcoin.
-func onBitcoin(it intent.Intent) bool {
-	return it.Purpose == intent.PurposeTransaction && strings.HasPrefix(it.Chain, "bip122:")
+// elsewhere says whether an intent asks for a transaction on another chain than Ethereum and those like it.
+func elsewhere(it intent.Intent) bool {
+	return it.Purpose == intent.PurposeTransaction && !evmChain(it.Chain)
+}
+
+// transaction reads what an intent asks for on such a chain.
+func (x *vault) transaction(it intent.Intent) (payload.Payload, error) {
+	if strings.HasPrefix(it.Chain, "bip122:") {
+		return x.bitcoin(it)
+	}
+	return payload.Read(it, "", payload.Context{}) // by what it encloses, on Solana: nodes compared that with the chain
 }
 
 // bitcoin reads what an intent asks a vault's keys to sign. Whether the fee was too high, nodes judged.
@@ -41,9 +49,9 @@ func (x *vault) bitcoin(it intent.Intent) (*payload.Bitcoin, error) {
 	return payload.DecodeBitcoin(it, suite, v)
 }
 
-// checkBitcoin holds what was published to the request, every signature of it under the key of its coin.
-func (q *request) checkBitcoin(id [32]byte, raw []byte) error {
-	tx, err := q.vault.bitcoin(q.intent)
+// checkElsewhere holds what was published to the request, every signature of it under its key.
+func (q *request) checkElsewhere(id [32]byte, raw []byte) error {
+	tx, err := q.vault.transaction(q.intent)
 	if err != nil {
 		return err
 	}
@@ -57,16 +65,16 @@ func (q *request) checkBitcoin(id [32]byte, raw []byte) error {
 	return nil
 }
 
-// readsBitcoin says what a transaction of Bitcoin moves.
-func (v *verifier) readsBitcoin(x *vault, it intent.Intent, o *rescue.Outflow) {
-	tx, err := x.bitcoin(it)
+// readsElsewhere says what a transaction of such a chain moves.
+func (v *verifier) readsElsewhere(x *vault, it intent.Intent, o *rescue.Outflow) {
+	tx, err := x.transaction(it)
 	if err != nil {
 		o.Other = err.Error()
 		return
 	}
 	for _, e := range tx.Effects() {
 		switch e.Operation {
-		case effect.Transfer:
+		case effect.Transfer, effect.Token:
 			o.To = append(o.To, e.Destination)
 		case effect.Fee:
 		default:
@@ -88,14 +96,14 @@ func (v *verifier) readsBitcoin(x *vault, it intent.Intent, o *rescue.Outflow) {
 	}
 }
 
-// sweptBitcoin says why a transaction that a plan allowed goes elsewhere than to the plan's rescue addresses.
-func (q *request) sweptBitcoin(terms charter.Vault) error {
-	tx, err := q.vault.bitcoin(q.intent)
+// sweptElsewhere says why a transaction that a plan allowed goes elsewhere than to the plan's rescue addresses.
+func (q *request) sweptElsewhere(terms charter.Vault) error {
+	tx, err := q.vault.transaction(q.intent)
 	if err != nil {
 		return fmt.Errorf("it was allowed by a plan, which does not name it: %w", err)
 	}
 	for _, e := range tx.Effects() {
-		if e.Operation == effect.Fee || e.Operation == effect.Transfer && rescued(terms, e.Chain, e.Destination) {
+		if e.Operation == effect.Fee || (e.Operation == effect.Transfer || e.Operation == effect.Token) && rescued(terms, e.Chain, e.Destination) {
 			continue
 		}
 		return fmt.Errorf("it was allowed by a plan, and does %s to %s, which is none of the plan's rescue addresses", e.Operation, e.Destination)
