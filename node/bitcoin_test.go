@@ -334,19 +334,19 @@ func TestCoinsAreGivenOnce(t *testing.T) {
 }
 
 // ruled wants every node's own verdict: DENY by a rule, or, once all approved, ALLOW.
-func (m mixed) ruled(it intent.Intent, rule, reason string) {
-	m.T.Helper()
+func (s setting) ruled(it intent.Intent, rule, reason string) {
+	s.T.Helper()
 	if rule == "" {
-		m.allowed(it)
+		s.allowed(it)
 		return
 	}
-	st, proposal := m.Proposal(it)
-	for _, h := range m.Hosts {
-		if err := m.alone(h, proposal); err != nil {
-			m.T.Fatal(err)
+	st, proposal := s.Proposal(it)
+	for _, h := range s.Hosts {
+		if err := s.alone(h, proposal); err != nil {
+			s.T.Fatal(err)
 		}
-		if _, d := m.own(h, st.ID()); d.Verdict != intent.Deny || d.Rule != rule || !strings.Contains(d.Reason, reason) {
-			m.T.Fatalf("%s: %s by %s: %s; want %s: %s", h.Own.Name, d.Verdict, d.Rule, d.Reason, rule, reason)
+		if _, d := s.own(h, st.ID()); d.Verdict != intent.Deny || d.Rule != rule || !strings.Contains(d.Reason, reason) {
+			s.T.Fatalf("%s: %s by %s: %s; want %s: %s", h.Own.Name, d.Verdict, d.Rule, d.Reason, rule, reason)
 		}
 	}
 }

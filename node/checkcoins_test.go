@@ -110,7 +110,7 @@ func TestOwnCoinsAreOneVaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := map[string]bool{}
-	m.CheckCoins = func(h *nodetest.Host, q decide.Question) (bool, string, error) {
+	m.CheckOther = func(h *nodetest.Host, q decide.Question) (bool, string, error) {
 		asked[h.Own.Name] = true
 		if !q.Own(tx.ID().String()) || q.Own(coin.Outpoint.ID.String()) {
 			t.Errorf("%s does not know its vault's own transaction, or takes a stranger's for it", h.Own.Name)

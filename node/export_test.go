@@ -12,6 +12,7 @@ import (
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/rpc"
 	"github.com/ostraka/ostraka/node/rpc/coin"
+	"github.com/ostraka/ostraka/node/rpc/sol"
 )
 
 // MayStart says why a session must not begin now.
@@ -41,6 +42,11 @@ func AskBlock(endpoints map[string]*rpc.Panel) func(context.Context, string, int
 // AskCoins is how a node with these endpoints looks for the coins of a transaction.
 func AskCoins(panels map[string]*coin.Panel) func(context.Context, decide.Question) (bool, string, error) {
 	return (&checker{coins: panels, answers: map[question]*answer{}}).check
+}
+
+// AskSolana is how a node with these endpoints looks at what a transaction of Solana hangs on.
+func AskSolana(panels map[string]*sol.Panel) func(context.Context, decide.Question) (bool, string, error) {
+	return (&checker{solana: panels, answers: map[question]*answer{}}).check
 }
 
 // ErrAsking says that an answer is awaited.

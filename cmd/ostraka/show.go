@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -82,7 +83,7 @@ func printCases(w io.Writer, all []*client.Case) {
 		if c.Payload != nil {
 			what = ""
 			for _, l := range humaneOf(c) {
-				if slices.Contains([]string{"operation", "amount", "to", "destination", "contract"}, l.Name) || strings.HasPrefix(l.Name, "output") && !strings.Contains(l.Value, " change to ") {
+				if slices.Contains([]string{"operation", "amount", "to", "destination", "contract"}, l.Name) || payload.Telling(l.Name, l.Value) {
 					what += " " + l.Name + " " + l.Value
 				}
 			}

@@ -172,6 +172,9 @@ func printFacts(w io.Writer, c *client.Case) {
 	switch {
 	case c.Payload != nil:
 		for _, l := range humaneOf(c) {
+			if l.Name == "chain" { // it stands above
+				continue
+			}
 			row(l.Name, "%s", l.Value)
 		}
 	case c.Proof != nil:

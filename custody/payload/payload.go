@@ -68,6 +68,17 @@ func Read(it intent.Intent, suite string, c Context) (p Payload, err error) {
 	return p, err
 }
 
+// Telling says whether a fact belongs in a list's one line: what leaves the vault on Bitcoin and on Solana, where a transaction does several things.
+func Telling(name, value string) bool {
+	switch {
+	case strings.HasPrefix(name, "output"):
+		return !strings.Contains(value, " change to ")
+	case strings.HasPrefix(name, "instruction-"):
+		return !strings.HasPrefix(value, "ask for ") && !strings.HasSuffix(value, " for each compute unit") && !strings.HasPrefix(value, "advance nonce account ")
+	}
+	return false
+}
+
 // Facts are a payload's lines as intents and decisions state them.
 func Facts(p Payload) (out []intent.Fact) {
 	for _, l := range p.Lines() {

@@ -17,6 +17,7 @@ import (
 	"github.com/ostraka/ostraka/crypto/hd"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/policy"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
@@ -617,7 +618,7 @@ func words(it intent.Intent) string {
 		case "operation", "asset", "amount", "destination", "address", "entity", "text":
 			parts = append(parts, f.Value)
 		default:
-			if strings.HasPrefix(f.Name, "output") && !strings.Contains(f.Value, " change to ") { // of Bitcoin
+			if payload.Telling(f.Name, f.Value) {
 				parts = append(parts, f.Value)
 			}
 		}

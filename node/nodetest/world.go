@@ -109,8 +109,8 @@ type World struct {
 	Check func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
 	// CheckReplacing does for transactions that replace another.
 	CheckReplacing func(h *Host, from evm.Address, f evm.Facts) (checked bool, why string, err error)
-	// CheckCoins does for transactions of Bitcoin; nil: none is configured.
-	CheckCoins func(h *Host, q decide.Question) (checked bool, why string, err error)
+	// CheckOther does for transactions of other chains; nil: none is configured.
+	CheckOther func(h *Host, q decide.Question) (checked bool, why string, err error)
 	// CheckBlock does for the blocks that proofs speak of; nil: none is configured.
 	CheckBlock func(h *Host, chain string, b intent.Block) (checked bool, why string, err error)
 	// Usual is what a host's endpoint says that a fee usually is; nil: none is configured.
@@ -284,8 +284,8 @@ func (w *World) TryStart(h *Host) error {
 				return w.knock(ctx, h, key, body)
 			},
 			Check: func(_ context.Context, q decide.Question) (bool, string, error) {
-				if _, ok := q.Payload.(*payload.Bitcoin); ok && w.CheckCoins != nil {
-					return w.CheckCoins(h, q)
+				if onEVM(q.Payload) == nil && w.CheckOther != nil {
+					return w.CheckOther(h, q)
 				}
 				check, t := w.Check, onEVM(q.Payload)
 				if q.Replacing {
