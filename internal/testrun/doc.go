@@ -6,7 +6,7 @@
 //	      -fuzztime 5s   time for each fuzz target
 //	      -match REGEXP  fuzz only targets whose "package.Name" matches
 //
-// Packages that take minutes are begun first, one more at a time than there are cores.
+// Packages that take minutes are begun first, one more at a time than there are cores; test/replicas comes last, alone, since its tests hold nodes to times.
 //
 // It prints what go test prints: its ok lines, and the whole output of what failed. The last
 // line is plain, for instance

@@ -122,7 +122,10 @@ func TestLongPackagesBeginFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range long {
+	if got := batches([]string{"m.org/o/test", "m.org/o/test/replicas", "m.org/o"}); len(got) != 2 || !slices.Equal(got[0], []string{"m.org/o/test", "m.org/o"}) || !slices.Equal(got[1], []string{"m.org/o/test/replicas"}) {
+		t.Errorf("tested one after the other: %q", got)
+	}
+	for _, name := range append(long, apart[1:]) {
 		if tests, err := filepath.Glob(filepath.Join(root, name, "*_test.go")); err != nil || len(tests) == 0 {
 			t.Errorf("%s has no tests: %v", name, err)
 		}
