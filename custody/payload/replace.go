@@ -22,7 +22,7 @@ func Replaces(next, old Payload) error {
 	if !ok || !same {
 		return errOther
 	}
-	return a.Replaces(b.Transaction, 0)
+	return a.ReplacesSweep(b.Transaction, 0)
 }
 
 // Slot names what a payload uses and its chain gives once, as limits count it: of all payloads with one slot the chain takes one. Empty: it uses nothing of the kind. Of the coins of a
