@@ -96,6 +96,15 @@ func Undone(all []*Case, address, chain string, like func(evm.Facts) bool) *Case
 	return nil
 }
 
+// Landed says that a block holds a transaction, and what became of it there: some node says that it was carried out, or two that the chain undid it. One that says the latter alone is waited
+// past.
+func (c *Case) Landed() bool {
+	carried := func(v View) bool {
+		return !v.Reverted && slices.Contains([]string{"confirmed", "final"}, v.State)
+	}
+	return c.Signed != nil && (slices.ContainsFunc(c.Views, carried) || c.Reverted())
+}
+
 // Reverted says that a transaction stands in a block, and that the chain undid what it does and kept the fee: two nodes say so, or all that answer.
 func (c *Case) Reverted() bool {
 	n := 0

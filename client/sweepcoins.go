@@ -119,15 +119,16 @@ func (h *Holding) ReserveBeside(all []*Case, to string) {
 }
 
 // SweptCoins are the intents of an account's coins that pay all of them to an address and have not come to their end, the newest first: a sweep that was begun is continued, and not begun
-// again. Of those that spend one coin the newest alone stands: it replaces the others.
+// again. Of those that spend one coin the newest alone stands: it replaces the others, which nodes
+// give up only once it is six blocks deep.
 func SweptCoins(all []*Case, account [2]uint32, chain, to string) (out []*Case) {
 	taken := map[string]bool{}
 	for _, c := range slices.Backward(all) {
 		p, ok := c.Payload.(*payload.Bitcoin)
-		if !ok || c.Intent.Chain != chain || [2]uint32(c.Intent.Path[:2]) != account || !c.lives() || !paysAll(p, to) {
+		if !ok || c.Intent.Chain != chain || [2]uint32(c.Intent.Path[:2]) != account || !paysAll(p, to) || c.Closed() || slices.Contains([]string{"replaced", "failed"}, c.State()) {
 			continue
 		}
-		if !slices.ContainsFunc(p.Spends(), func(coin string) bool { return taken[coin] }) {
+		if c.lives() && !slices.ContainsFunc(p.Spends(), func(coin string) bool { return taken[coin] }) {
 			out = append(out, c)
 		}
 		for _, coin := range p.Spends() {

@@ -125,6 +125,10 @@ func TestSweptCoins(t *testing.T) {
 	if got := SweptCoins(all, [2]uint32{}, testnet, refuges[0]); len(got) != 1 || got[0] != dearer {
 		t.Errorf("%d sweeps are under way, and the newest replaces the other", len(got))
 	}
+	mined := made(refuges[0], one, 4000, "confirmed", true)
+	if got := SweptCoins([]*Case{first, elsewhere, mined}, [2]uint32{}, testnet, refuges[0]); len(got) != 0 {
+		t.Errorf("%d sweeps are under way, and the one that replaces the other is in a block", len(got))
+	}
 	if len(SweptCoins(all, [2]uint32{0, 1}, testnet, refuges[0])) != 0 {
 		t.Error("another account's sweep is under way")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/client/onchain"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -228,12 +229,27 @@ func movedIn(ctx context.Context, c *client.Circle, vault string) ([]movedDocume
 			f := x.Tx.Facts()
 			m.destination, m.amount = f.Destination.String(), f.Amount.String()+" of "+f.Asset
 		}
+		if b, ok := x.Payload.(*payload.Bitcoin); ok {
+			m.destination, m.amount = paidBy(b)
+		}
 		for _, d := range x.Decisions {
 			m.Decisions[d.Operator] = strings.TrimSpace(string(d.Verdict) + " " + d.Reason)
 		}
 		out = append(out, m)
 	}
 	return out, nil
+}
+
+// paidBy is whom a transaction of Bitcoin pays, and how much in all.
+func paidBy(p *payload.Bitcoin) (to, amount string) {
+	var all []string
+	sum := uint64(0)
+	for _, out := range p.Outputs() {
+		if out.Change == nil && out.Address != "" {
+			all, sum = append(all, out.Address), sum+out.Amount
+		}
+	}
+	return strings.Join(all, ", "), fmt.Sprintf("%s BTC of %d coins", btc(sum), len(p.Inputs()))
 }
 
 // ruleSOS is the rule by which nodes decide while a plan is the rule.

@@ -53,8 +53,8 @@ func (a *app) sosSweepCommand() *cobra.Command {
 			"Each transfer is an intent like any other: every node decodes it, holds it to the plan, counts it, and logs its decision. Nobody's approval is needed: the plan was signed beforehand.\n" +
 			"The key is an initiator's, or an officer's of an operator that the request is not about.\n\n" +
 			"What fails keeps nothing else back: it is skipped and reported. What is under way from a run before is followed, and not begun again: run it again as often as you like. A transfer that\n" +
-			"its chain undid is not asked for again without --retry: each time costs a fee. What has waited on its chain for 10 minutes pays too little, perhaps: it is replaced by the same transfer\n" +
-			"at a higher fee (--bump: at once), which the nodes judge like any other. An address with tokens and no coin to pay for them is reported with what it lacks: the plan pays nobody but its\n" +
+			"its chain undid is not asked for again without --retry: each time costs a fee. What has waited on its chain for 10 minutes, or an hour on Bitcoin, pays too little, perhaps: it is replaced by\n" +
+			"the same transfer at a higher fee (--bump: at once), which the nodes judge like any other. An address with tokens and no coin to pay for them is reported with what it lacks: the plan pays nobody but its\n" +
 			"rescue addresses, so somebody else has to send it (--wait-gas: the command waits for that).",
 		Example: "  ostraka sos sweep treasury --rpc eip155:1=https://rpc.example --dry-run",
 		RunE:    func(c *cobra.Command, args []string) error { return a.sosSweep(c.Context(), &s, args[0]) },
@@ -63,7 +63,7 @@ func (a *app) sosSweepCommand() *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&s.dry, "dry-run", false, "only show what would be moved")
 	f.StringArrayVar(&s.assets, "asset", nil, "only this asset of the charter (may be repeated)")
-	f.BoolVar(&s.bump, "bump", false, "pay more for what waits on its chain from a run before (without it: once it has waited for 10 minutes)")
+	f.BoolVar(&s.bump, "bump", false, "pay more for what waits on its chain from a run before (without it: once it has waited for 10 minutes, or an hour on Bitcoin)")
 	f.BoolVar(&s.retry, "retry", false, "ask again for transfers that their chain undid")
 	f.DurationVar(&s.waitGas, "wait-gas", 0, "wait so long for others to send coins to addresses that hold tokens and cannot pay for them, such as 1h")
 	f.StringArrayVar(&s.to, "to", nil, "name of the plan's rescue address, where it has several on a chain (may be repeated)")
@@ -367,7 +367,8 @@ func (s *sweep) propose(ctx context.Context, a *app, l *sweepLine, st statement.
 func (s *sweep) follow(ctx context.Context, a *app, l *sweepLine, id statement.ID, until string) error {
 	l.Intent, l.Outcome = id.String(), outUnderway
 	raises := func(c *client.Case) bool { return until == "confirmed" && l.again != nil && !l.kept && stuck(c) }
-	one, err := s.circle.Follow(ctx, []client.Vault{s.v}, id, 250*time.Millisecond, func(c *client.Case) bool { return reached(c, until) || raises(c) },
+	there := func(c *client.Case) bool { return reached(c, until) && (c.State() != "confirmed" || c.Landed()) }
+	one, err := s.circle.Follow(ctx, []client.Vault{s.v}, id, 250*time.Millisecond, func(c *client.Case) bool { return there(c) || raises(c) },
 		func(c *client.Case, _ []client.Failure) { a.progress("%s of %s: %s", l.Asset, l.From, c.State()) })
 	a.progressEnds()
 	if one != nil {
@@ -379,8 +380,8 @@ func (s *sweep) follow(ctx context.Context, a *app, l *sweepLine, id statement.I
 	switch {
 	case err != nil:
 		return err
-	case !reached(one, until):
-		return s.replace(ctx, a, l, one)
+	case !there(one):
+		return s.replace(ctx, a, l, one, until)
 	case one.Reverted():
 		return undone(one)
 	}
@@ -388,7 +389,7 @@ func (s *sweep) follow(ctx context.Context, a *app, l *sweepLine, id statement.I
 		return err
 	}
 	if until == "confirmed" {
-		l.Outcome = outMoved
+		l.Outcome, l.Problem = outMoved, ""
 	}
 	return nil
 }
@@ -402,7 +403,7 @@ func (l *sweepLine) saw(c *client.Case) {
 
 // undone says that a chain carried a transfer out in vain.
 func undone(c *client.Case) error {
-	return fmt.Errorf("the chain undid it and kept the fee (intent %.8s): the token may have frozen the address, or be none; --retry asks for it again", c.ID().String())
+	return fmt.Errorf("the chain undid it and kept the fee (intent %.8s)", c.ID().String())
 }
 
 // refusalsOf are the reasons of the nodes that denied.

@@ -89,9 +89,13 @@ func (s *sweep) coinsOf(ctx context.Context, a *app, line sweepLine, x client.Ac
 	return out, nil
 }
 
-// move has the transaction signed. Its coins are its own, so that nothing else waits for its block.
+// move has the transaction signed. Its coins are its own, so that nothing else waits for its block. One that a run before began, and that waits, is replaced if that is asked for, or once
+// it has waited for long.
 func (t *coinTransfer) move(ctx context.Context, a *app) error {
-	if t.old != nil {
+	switch {
+	case t.old != nil && t.old.Pending() && (t.s.bump || stuck(t.old)):
+		return t.s.replace(ctx, a, t.sweepLine, t.old, "signed")
+	case t.old != nil:
 		return t.s.follow(ctx, a, t.sweepLine, t.old.ID(), "signed")
 	}
 	st, err := t.s.circle.PreparePacket(t.payment("rescue: sweep to "+t.To), t.haul.Unsigned)
@@ -101,22 +105,17 @@ func (t *coinTransfer) move(ctx context.Context, a *app) error {
 	return t.s.propose(ctx, a, t.sweepLine, st, "signed")
 }
 
-// land waits until a block holds the transaction. One that a run before began, and that waits, is replaced if that is asked for, or once it has waited for long.
+// land waits until a block holds the transaction, or the one that it replaced.
 func (t *coinTransfer) land(ctx context.Context, a *app) error {
 	id, err := statement.ParseID(t.Intent)
 	if err != nil {
 		return err
 	}
-	if t.old != nil && t.s.bump {
-		one, _, err := t.s.circle.Case(ctx, []client.Vault{t.s.v}, id)
-		if err != nil {
-			return err
-		}
-		if one.Pending() {
-			return t.s.replace(ctx, a, t.sweepLine, one)
-		}
+	err = t.s.follow(ctx, a, t.sweepLine, id, "confirmed")
+	if err != nil && t.old != nil && t.old.ID() != id {
+		return t.s.instead(ctx, a, t.sweepLine, t.old, err)
 	}
-	return t.s.follow(ctx, a, t.sweepLine, id, "confirmed")
+	return err
 }
 
 func (t *coinTransfer) payment(memo string) client.Payment {

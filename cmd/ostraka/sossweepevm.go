@@ -151,7 +151,11 @@ func (s *sweep) awaitGas(ctx context.Context, a *app, doc sweepDocument) (sweepD
 	if s.waitGas <= 0 || len(doc.Lacks) == 0 {
 		return doc, nil
 	}
-	a.say("%d addresses wait for coins until %s", len(doc.Lacks), statement.FormatTime(client.Now().Add(s.waitGas)))
+	var names []string
+	for _, g := range doc.Lacks {
+		names = append(names, g.Address)
+	}
+	a.say("waiting until %s for coins to come to %s", statement.FormatTime(client.Now().Add(s.waitGas)), strings.Join(names, ", "))
 	end := time.Now().Add(s.waitGas)
 	for time.Now().Before(end) && len(doc.Lacks) > 0 {
 		select {
@@ -210,7 +214,7 @@ func (l *evmTransfer) plan(ctx context.Context) (worth bool, err error) {
 		}
 		l.Intent = old.ID().String()
 		l.saw(old)
-		return false, undone(old)
+		return false, fmt.Errorf("%w: the token may have frozen the address, or be none; --retry asks for it again", undone(old))
 	}
 	t, err := l.transfer(ctx)
 	if err != nil || t == nil {
@@ -286,7 +290,7 @@ func (l *evmTransfer) move(ctx context.Context, a *app) error {
 	}
 	if old := client.Underway(all, l.From, l.Chain, sweeping(l.asset, l.dest)); old != nil {
 		if old.Pending() && (l.s.bump || stuck(old)) {
-			return l.s.replace(ctx, a, l.sweepLine, old)
+			return l.s.replace(ctx, a, l.sweepLine, old, "confirmed")
 		}
 		return l.s.follow(ctx, a, l.sweepLine, old.ID(), "confirmed")
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 )
 
-// Replaces says why a transaction is no replacement of another that waits on its chain: one that does the same for more. The caller knows that both use what the chain gives
+// Replaces says why a transaction is no replacement, where the plan of an emergency is the rule, of another that waits on its chain: one that does the same for more. The caller knows that both use what the chain gives
 // once. The fees of transactions that build on the other's are not known here: a chain's node asks for those too, and then keeps the other.
 func Replaces(next, old Payload) error {
 	if a, ok := OnEVM(next); ok {
