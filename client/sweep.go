@@ -74,14 +74,46 @@ func (c *Circle) PrepareCall(s Sender, name string, r evm.CallRequest, life time
 // not begun again.
 func Underway(all []*Case, address, chain string, like func(evm.Facts) bool) *Case {
 	for _, c := range slices.Backward(all) {
-		if c.Tx == nil || c.Intent.Address != address || c.Intent.Chain != chain || !like(c.Tx.Facts()) || c.Closed() {
-			continue
-		}
-		if !slices.Contains([]string{"confirmed", "final", "failed", "replaced"}, c.State()) {
+		if c.Tx != nil && c.Intent.Address == address && c.Intent.Chain == chain && like(c.Tx.Facts()) && c.lives() {
 			return c
 		}
 	}
 	return nil
+}
+
+// lives says that an intent has not come to its end: it may yet be signed, or mined.
+func (c *Case) lives() bool {
+	return !c.Closed() && !slices.Contains([]string{"confirmed", "final", "failed", "replaced"}, c.State())
+}
+
+// Undone finds an intent of an address that its chain mined and undid, keeping the fee, as two nodes say: who asks for the same again may pay for nothing again.
+func Undone(all []*Case, address, chain string, like func(evm.Facts) bool) *Case {
+	for _, c := range slices.Backward(all) {
+		if c.Tx != nil && c.Intent.Address == address && c.Intent.Chain == chain && like(c.Tx.Facts()) && c.Reverted() {
+			return c
+		}
+	}
+	return nil
+}
+
+// Landed says that a block holds a transaction, and what became of it there: some node says that it was carried out, or two that the chain undid it. One that says the latter alone is waited
+// past.
+func (c *Case) Landed() bool {
+	carried := func(v View) bool {
+		return !v.Reverted && slices.Contains([]string{"confirmed", "final"}, v.State)
+	}
+	return c.Signed != nil && (slices.ContainsFunc(c.Views, carried) || c.Reverted())
+}
+
+// Reverted says that a transaction stands in a block, and that the chain undid what it does and kept the fee: two nodes say so, or all that answer.
+func (c *Case) Reverted() bool {
+	n := 0
+	for _, v := range c.Views {
+		if v.Reverted && slices.Contains([]string{"confirmed", "failed"}, v.State) {
+			n++
+		}
+	}
+	return c.Signed != nil && n >= max(1, min(2, len(c.Views)))
 }
 
 // Pending says that a transaction was signed, and stands in no block yet.

@@ -111,3 +111,27 @@ func TestBump(t *testing.T) {
 		t.Error("nothing is sent")
 	}
 }
+
+// What a block holds is moved, or undone by its chain: one node that says the latter alone is waited past.
+func TestLanded(t *testing.T) {
+	for name, c := range map[string]struct {
+		views          []View
+		landed, undone bool
+	}{
+		"waits":                {[]View{{State: "seen"}, {State: "broadcast"}}, false, false},
+		"one carried it out":   {[]View{{State: "confirmed"}, {State: "seen"}}, true, false},
+		"one says undone":      {[]View{{State: "confirmed", Reverted: true}, {State: "seen"}}, false, false},
+		"two say undone":       {[]View{{State: "confirmed", Reverted: true}, {State: "failed", Reverted: true}, {State: "seen"}}, true, true},
+		"one of three, a liar": {[]View{{State: "confirmed", Reverted: true}, {State: "confirmed"}, {State: "final"}}, true, false},
+		"the only one":         {[]View{{State: "confirmed", Reverted: true}}, true, true},
+	} {
+		x := &Case{Signed: &Signed{}, Views: c.views}
+		if x.Landed() != c.landed || x.Reverted() != c.undone {
+			t.Errorf("%s: landed %v, undone %v", name, x.Landed(), x.Reverted())
+		}
+		x.Signed = nil
+		if x.Landed() || x.Reverted() {
+			t.Errorf("%s: without a signature", name)
+		}
+	}
+}

@@ -28,6 +28,26 @@ func (t *Transaction) Bumped(vsize int, evicted uint64) uint64 {
 // Replaces says why a transaction is no replacement of another that waits: the same coins, the same payments and memo in the same order, a higher fee and rate
 // (BIP 125). Of change only one output may differ, by its amount alone, or be gone.
 func (t *Transaction) Replaces(old *Transaction, evicted uint64) error {
+	return t.replaces(old, evicted, sameOutputs)
+}
+
+// ReplacesSweep is Replaces, and lets the only output of a transaction that pays one address all it has hold less: there is no change out of which a higher fee could come. The coins are
+// the same, so what that output holds less is the fee's rise, and no more.
+func (t *Transaction) ReplacesSweep(old *Transaction, evicted uint64) error {
+	return t.replaces(old, evicted, func(now, was []Output) error {
+		if old.sweeps() && t.sweeps() && slices.Equal(now[0].script, was[0].script) && now[0].Amount < was[0].Amount {
+			return nil
+		}
+		return sameOutputs(now, was)
+	})
+}
+
+// sweeps says that a transaction pays all it has to one address of others.
+func (t *Transaction) sweeps() bool {
+	return len(t.outs) == 1 && t.outs[0].Change == nil && t.outs[0].Memo == nil
+}
+
+func (t *Transaction) replaces(old *Transaction, evicted uint64, same func(now, was []Output) error) error {
 	no := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s", ErrNoReplacement, fmt.Sprintf(format, args...))
 	}
@@ -46,7 +66,7 @@ func (t *Transaction) Replaces(old *Transaction, evicted uint64) error {
 			return no("input %d is %s with sequence 0x%08x, and that one's %s with 0x%08x", i, in.Outpoint, in.Sequence, was.Outpoint, was.Sequence)
 		}
 	}
-	if err := sameOutputs(t.outs, old.outs); err != nil {
+	if err := same(t.outs, old.outs); err != nil {
 		return no("%v", err)
 	}
 	if least := old.Bumped(t.vsize, evicted); t.fee < least {
@@ -123,6 +143,35 @@ func (t *Transaction) Replacement(rate Rate, evicted uint64) (unsigned []byte, e
 		return nil, err
 	}
 	if err := next.Replaces(t, evicted); err != nil {
+		return nil, fmt.Errorf("replace: %w", err)
+	}
+	return unsigned, nil
+}
+
+// DearerSweep makes the unsigned form of what replaces a transaction that pays one address all it has, at a rate, or at the least fee that does if that is more: the address gets what is
+// left. evicted is as in Bumped.
+func (t *Transaction) DearerSweep(rate Rate, evicted uint64) (unsigned []byte, err error) {
+	if !t.Replaceable() || !t.sweeps() {
+		return nil, errors.New("replace: the transaction does not say that it may be replaced, or pays more than one address all it has")
+	}
+	_, _, dust, err := t.outs[0].script.split()
+	if err != nil {
+		return nil, err
+	}
+	had, fee := t.fee+t.outs[0].Amount, max(rate.Fee(t.vsize), t.Bumped(t.vsize, evicted))
+	if had < fee || had-fee < dust {
+		return nil, fmt.Errorf("replace: the coins hold %d sat, the fee is %d, and %d is the least that can be paid", had, fee, dust)
+	}
+	d := Draft{LockTime: t.tx.LockTime, Ins: t.Inputs(), Outs: t.Outputs()}
+	d.Outs[0].Amount = had - fee
+	if unsigned, err = Build(t.vault, d); err != nil {
+		return nil, fmt.Errorf("replace: %w", err)
+	}
+	next, err := Decode(unsigned, t.vault)
+	if err == nil {
+		err = next.ReplacesSweep(t, evicted)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("replace: %w", err)
 	}
 	return unsigned, nil

@@ -160,3 +160,56 @@ func TestCancellation(t *testing.T) {
 		}
 	}
 }
+
+// What pays one address all it has is replaced by the same for more out of that one payment, and by nothing else; outside a sweep it is no replacement.
+func TestDearerSweep(t *testing.T) {
+	v := vault(t, true)
+	d := bitcoin.Draft{
+		Ins:  []bitcoin.Input{coin(t, v, v1(1), 50_000), coin(t, v, v1(2), 30_000)},
+		Outs: []bitcoin.Output{{Amount: 79_000, Address: payee(t, bitcoin.PayTaproot)}},
+	}
+	old := decode(t, v, build(t, v, d))
+	for rate, least := range map[bitcoin.Rate]uint64{0: old.Fee() + bitcoin.PerVByte(1).Fee(old.VSize()), bitcoin.PerVByte(40): bitcoin.PerVByte(40).Fee(old.VSize())} {
+		b, err := old.DearerSweep(rate, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := decode(t, v, b)
+		if next.Fee() != least || next.Outputs()[0].Amount+next.Fee() != 80_000 || !slices.Equal(next.Spends(), old.Spends()) {
+			t.Errorf("at %s: fee %d, want %d; %+v", rate, next.Fee(), least, next.Outputs())
+		}
+		if err := next.ReplacesSweep(old, 0); err != nil {
+			t.Error(err)
+		}
+		if err := next.Replaces(old, 0); !errors.Is(err, bitcoin.ErrNoReplacement) {
+			t.Errorf("outside a sweep a payee gets less: %v", err)
+		}
+		for name, change := range map[string]func(*bitcoin.Draft){
+			"another payee":   func(d *bitcoin.Draft) { d.Outs[0].Address = payee(t, bitcoin.PayScriptHash) },
+			"the vault's own": func(d *bitcoin.Draft) { d.Outs[0] = bitcoin.Output{Amount: d.Outs[0].Amount, Change: place(v1(3))} },
+			"change beside": func(d *bitcoin.Draft) {
+				d.Outs[0].Amount -= 2000
+				d.Outs = append(d.Outs, bitcoin.Output{Amount: 2000, Change: place(v1(3))})
+			},
+			"a memo beside":         func(d *bitcoin.Draft) { d.Outs = append(d.Outs, bitcoin.Output{Memo: []byte("x")}) },
+			"a coin less":           func(d *bitcoin.Draft) { d.Ins = d.Ins[:1]; d.Outs[0].Amount -= 30_000 },
+			"a fee that is too low": func(d *bitcoin.Draft) { d.Outs[0].Amount += next.Fee() - old.Fee() - 5 },
+		} {
+			d := draftOf(next)
+			change(&d)
+			if err := decode(t, v, build(t, v, d)).ReplacesSweep(old, 0); !errors.Is(err, bitcoin.ErrNoReplacement) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if _, err := old.DearerSweep(bitcoin.PerVByte(900), 0); err == nil {
+		t.Error("a fee above all that the coins hold is built")
+	}
+	if _, err := decode(t, v, build(t, v, mixed(t, v))).DearerSweep(bitcoin.PerVByte(50), 0); err == nil {
+		t.Error("a transaction with change is taken for a sweep")
+	}
+	d.Ins[0].Sequence, d.Ins[1].Sequence = bitcoin.Final, bitcoin.Final
+	if _, err := decode(t, v, build(t, v, d)).DearerSweep(bitcoin.PerVByte(50), 0); err == nil {
+		t.Error("one that says that nothing replaces it is replaced")
+	}
+}

@@ -3,74 +3,65 @@ package main
 import (
 	"context"
 	"errors"
-	"math/big"
+	"strings"
 	"time"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// stuckAfter is how long a transfer may wait on its chain before the same is asked for at a higher fee.
-const stuckAfter = 10 * time.Minute
+// stuckAfter is how long a transfer may wait on its chain before the same is asked for at a higher fee. A block of Bitcoin alone takes ten minutes.
+const (
+	stuckAfter     = 10 * time.Minute
+	coinStuckAfter = time.Hour
+)
 
-// stuck says that a signed transaction has waited for too long: it keeps its nonce, and all that comes after it waits, too.
-func stuck(c *client.Case) bool { return c.Pending() && time.Since(c.Intent.Created) > stuckAfter }
+// stuck says that a signed transaction has waited for too long: it keeps its nonce, or its coins, and all that comes after it waits, too.
+func stuck(c *client.Case) bool {
+	limit := stuckAfter
+	if strings.HasPrefix(c.Intent.Chain, "bip122:") {
+		limit = coinStuckAfter
+	}
+	return c.Pending() && time.Since(c.Intent.Created) > limit
+}
 
-// bumps says whether a line is a transfer whose fee can be raised: protective calls are not.
-func (l *sweepLine) bumps() bool { return l.teller.EVM != nil && !l.kept }
-
-// replace asks for the same transfer at a higher fee, with the nonce of the one that waits, and follows it. Whichever of the two the chain takes, it is what was asked for. What cannot be
-// replaced, or is refused at a higher fee, is followed as it is.
-func (s *sweep) replace(ctx context.Context, a *app, l *sweepLine, old *client.Case) error {
-	f := old.Tx.Facts()
-	st, fee, err := s.replacement(ctx, l, f)
+// replace asks for the same transfer at a higher fee, with the nonce or the coins of the one that waits, and follows it until it is "signed" or "confirmed". Whichever of the two the chain
+// takes, it is what was asked for. What cannot be replaced, or is refused at a higher fee, is followed as it is.
+func (s *sweep) replace(ctx context.Context, a *app, l *sweepLine, old *client.Case, until string) error {
+	st, waits, fee, err := l.again(ctx, old)
 	if err != nil {
 		l.kept = true
-		a.say("%s of %s: intent %.8s waits with nonce %d, and its fee is not raised: %v", l.Asset, l.From, old.ID().String(), f.Nonce, err)
-		return s.follow(ctx, a, l, old.ID())
+		a.say("%s of %s: intent %.8s waits with %s, and its fee is not raised: %v", l.Asset, l.From, old.ID().String(), waits, err)
+		return s.follow(ctx, a, l, old.ID(), until)
 	}
-	a.say("%s of %s: intent %.8s waits with nonce %d since %s: it is replaced by intent %.8s, which pays %s wei per gas at most, and not %s", l.Asset, l.From,
-		old.ID().String(), f.Nonce, statement.FormatTime(old.Intent.Created), st.ID().String(), fee, f.FeeCap)
-	err = s.propose(ctx, a, l, st)
-	if err == nil {
+	a.say("%s of %s: intent %.8s waits with %s since %s: it is replaced by intent %.8s, which pays %s", l.Asset, l.From,
+		old.ID().String(), waits, statement.FormatTime(old.Intent.Created), st.ID().String(), fee)
+	if err = s.propose(ctx, a, l, st, until); err == nil {
 		return nil
 	}
+	return s.instead(ctx, a, l, old, err)
+}
+
+// instead says what became of a transfer whose replacement did not come through: the chain may have taken it after all, or takes it yet.
+func (s *sweep) instead(ctx context.Context, a *app, l *sweepLine, old *client.Case, err error) error {
 	one, _, found := s.circle.Case(ctx, []client.Vault{s.v}, old.ID())
 	switch {
 	case found != nil:
 		return errors.Join(err, found)
 	case reached(one, "confirmed") && one.State() != "replaced": // the chain took it after all
-		l.Intent, l.State = old.ID().String(), one.State()
-		return followed(old.ID(), one, nil)
+		l.Intent = old.ID().String()
+		if l.saw(one); one.Reverted() {
+			return undone(one)
+		}
+		if err := followed(old.ID(), one, nil); err != nil {
+			return err
+		}
+		l.Outcome, l.Problem = outMoved, ""
+		return nil
 	case one.Pending() && ctx.Err() == nil:
 		l.kept = true
 		a.say("%s of %s: %v; intent %.8s waits on", l.Asset, l.From, err, old.ID().String())
-		return s.follow(ctx, a, l, old.ID())
+		return s.follow(ctx, a, l, old.ID(), "confirmed")
 	}
 	return err
-}
-
-// replacement prepares it. fee is the highest price per gas that it pays.
-func (s *sweep) replacement(ctx context.Context, l *sweepLine, f evm.Facts) (st statement.Statement, fee string, err error) {
-	fees, err := l.teller.Fees(ctx)
-	if err != nil {
-		return st, "", err
-	}
-	balance, err := l.teller.Balance(ctx, l.from)
-	if err != nil {
-		return st, "", err
-	}
-	r, err := client.Bump(f, fees.FeeCap, fees.TipCap, balance)
-	if err != nil {
-		return st, "", err
-	}
-	st, err = s.circle.Prepare(ctx, client.Transfer{
-		Sender: l.sender, To: r.To, Token: r.Token, Amount: r.Amount, Legacy: r.Kind == evm.Legacy, Nonce: &r.Nonce, Gas: &r.Gas, FeeCap: r.FeeCap, TipCap: r.TipCap,
-		Memo: "rescue: sweep to " + l.To + ", for a higher fee", Life: emergencyLife(l.sender),
-	})
-	if err == nil {
-		l.Amount, l.Fee = evm.FormatUnits(r.Amount, uint8(l.asset.Decimals)), evm.FormatUnits(new(big.Int).Mul(new(big.Int).SetUint64(r.Gas), r.FeeCap), evm.EtherDecimals)
-	}
-	return st, r.FeeCap.String(), err
 }

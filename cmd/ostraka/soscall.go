@@ -15,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/client/onchain"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -84,7 +85,7 @@ func namedCall(v client.Vault, name string) (charter.Call, error) {
 
 // make proposes the call, or follows the one that is under way.
 func (s *sweep) make(ctx context.Context, a *app, e onchain.Endpoint, sender client.Sender, call charter.Call) error {
-	l := &sweepLine{Chain: e.Chain, Asset: "call " + call.Name, To: call.To, State: "planned", sender: sender}
+	l := &sweepLine{Chain: e.Chain, Asset: "call " + call.Name, To: call.To, Outcome: outPlanned}
 	var err error
 	if l.From, _, err = s.v.Address(sender.Root, e.Chain, sender.Path()); err != nil {
 		return err
@@ -106,16 +107,16 @@ func (s *sweep) make(ctx context.Context, a *app, e onchain.Endpoint, sender cli
 	}
 	show := func(w io.Writer) { sweepDocument{Lines: []*sweepLine{l}}.print(w) }
 	if old := client.Underway(all, l.From, e.Chain, like); old != nil {
-		err = s.follow(ctx, a, l, old.ID())
+		err = s.follow(ctx, a, l, old.ID(), "confirmed")
 	} else {
 		var st statement.Statement
-		if st, err = s.prepareCall(ctx, e, l, from, to, call, all); err != nil {
+		if st, err = s.prepareCall(ctx, e, l, sender, from, to, call, all); err != nil {
 			return err
 		}
 		if err := a.confirm(s.yes, fmt.Sprintf("Call %s (%s, %d bytes) from %s?", call.Name, call.To, len(call.Data), l.From)); err != nil {
 			return err
 		}
-		err = s.propose(ctx, a, l, st)
+		err = s.propose(ctx, a, l, st, "confirmed")
 	}
 	if err != nil {
 		return err
@@ -123,7 +124,7 @@ func (s *sweep) make(ctx context.Context, a *app, e onchain.Endpoint, sender cli
 	return a.show(l, show)
 }
 
-func (s *sweep) prepareCall(ctx context.Context, e onchain.Endpoint, l *sweepLine, from, to evm.Address, call charter.Call, all []*client.Case) (st statement.Statement, err error) {
+func (s *sweep) prepareCall(ctx context.Context, e onchain.Endpoint, l *sweepLine, sender client.Sender, from, to evm.Address, call charter.Call, all []*client.Case) (st statement.Statement, err error) {
 	teller, err := e.Tell(ctx)
 	if err != nil {
 		return st, err
@@ -134,7 +135,7 @@ func (s *sweep) prepareCall(ctx context.Context, e onchain.Endpoint, l *sweepLin
 	}
 	nonce := client.FreeNonce(all, l.From, e.Chain, p.Nonce, time.Now())
 	l.Fee = evm.FormatUnits(p.Most(), evm.EtherDecimals)
-	return s.circle.PrepareCall(l.sender, call.Name, evm.CallRequest{Kind: p.Kind, Nonce: nonce, Gas: p.Gas, FeeCap: p.FeeCap, TipCap: p.TipCap}, emergencyLife(l.sender))
+	return s.circle.PrepareCall(sender, call.Name, evm.CallRequest{Kind: p.Kind, Nonce: nonce, Gas: p.Gas, FeeCap: p.FeeCap, TipCap: p.TipCap}, emergencyLife(sender))
 }
 
 func (a *app) sosReportCommand() *cobra.Command {
@@ -228,12 +229,27 @@ func movedIn(ctx context.Context, c *client.Circle, vault string) ([]movedDocume
 			f := x.Tx.Facts()
 			m.destination, m.amount = f.Destination.String(), f.Amount.String()+" of "+f.Asset
 		}
+		if b, ok := x.Payload.(*payload.Bitcoin); ok {
+			m.destination, m.amount = paidBy(b)
+		}
 		for _, d := range x.Decisions {
 			m.Decisions[d.Operator] = strings.TrimSpace(string(d.Verdict) + " " + d.Reason)
 		}
 		out = append(out, m)
 	}
 	return out, nil
+}
+
+// paidBy is whom a transaction of Bitcoin pays, and how much in all.
+func paidBy(p *payload.Bitcoin) (to, amount string) {
+	var all []string
+	sum := uint64(0)
+	for _, out := range p.Outputs() {
+		if out.Change == nil && out.Address != "" {
+			all, sum = append(all, out.Address), sum+out.Amount
+		}
+	}
+	return strings.Join(all, ", "), fmt.Sprintf("%s BTC of %d coins", btc(sum), len(p.Inputs()))
 }
 
 // ruleSOS is the rule by which nodes decide while a plan is the rule.

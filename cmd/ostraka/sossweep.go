@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -21,19 +20,22 @@ import (
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
-// sweepTime bounds a whole sweep: each transfer is signed and confirmed before the next.
+// sweepTime bounds a whole sweep: on EVM chains each transfer is signed and confirmed before the next.
 const sweepTime = 2 * time.Hour
 
 // A sweep is what a person asks for.
 type sweep struct {
 	rpc, assets []string
-	to          string
+	to          []string
 	dry, yes    bool
-	bump        bool
+	bump, retry bool
+	waitGas     time.Duration
 
-	as     string
-	v      client.Vault
-	circle *client.Circle
+	as       string
+	v        client.Vault
+	circle   *client.Circle
+	accounts []client.Account
+	cases    []*client.Case // as they were when the sweep was planned
 }
 
 func (s *sweep) flags(c *cobra.Command) {
@@ -45,12 +47,15 @@ func (s *sweep) flags(c *cobra.Command) {
 func (a *app) sosSweepCommand() *cobra.Command {
 	var s sweep
 	c := &cobra.Command{
-		Use: "sweep VAULT --rpc CHAIN=URL", Short: "In ACTIVE and LOCK-UP: move all that a vault holds to its plan's rescue addresses", Args: exactly("VAULT"),
-		Long: "Lists what the vault's addresses hold on each chain with an endpoint: the chain's own coin, and the tokens in the charter. Then, after asking, moves tokens first\n" +
-			"and the coin last, leaving the fee, to the plan's rescue address on that chain. Each transfer is an intent like any other: every node decodes it, holds it to the\n" +
-			"plan, counts it, and logs its decision. Nobody's approval is needed: the plan was signed beforehand. The key is an initiator's, or an officer's of an operator\n" +
-			"that the request is not about. What is under way from a run before is followed, and not begun again: run it again as often as you like. What has waited on its chain for\n" +
-			"10 minutes pays too little, perhaps: it is replaced by the same transfer for a tenth more at least (--bump: at once), which the nodes judge like any other.",
+		Use: "sweep VAULT", Short: "In ACTIVE and LOCK-UP: move all that a vault holds to its plan's rescue addresses", Args: exactly("VAULT"),
+		Long: "Lists what the vault holds on each chain with a rescue address: on Bitcoin all coins that two nodes show, on EVM chains with an endpoint (--rpc) the chain's own coin, and\n" +
+			"the tokens in the charter. Then, after asking, moves coins of Bitcoin in transactions of a hundred at most, and on each EVM chain tokens first and the coin last, leaving the fee.\n" +
+			"Each transfer is an intent like any other: every node decodes it, holds it to the plan, counts it, and logs its decision. Nobody's approval is needed: the plan was signed beforehand.\n" +
+			"The key is an initiator's, or an officer's of an operator that the request is not about.\n\n" +
+			"What fails keeps nothing else back: it is skipped and reported. What is under way from a run before is followed, and not begun again: run it again as often as you like. A transfer that\n" +
+			"its chain undid is not asked for again without --retry: each time costs a fee. What has waited on its chain for 10 minutes, or an hour on Bitcoin, pays too little, perhaps: it is replaced by\n" +
+			"the same transfer at a higher fee (--bump: at once), which the nodes judge like any other. An address with tokens and no coin to pay for them is reported with what it lacks: the plan pays nobody but its\n" +
+			"rescue addresses, so somebody else has to send it (--wait-gas: the command waits for that).",
 		Example: "  ostraka sos sweep treasury --rpc eip155:1=https://rpc.example --dry-run",
 		RunE:    func(c *cobra.Command, args []string) error { return a.sosSweep(c.Context(), &s, args[0]) },
 	}
@@ -58,35 +63,70 @@ func (a *app) sosSweepCommand() *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&s.dry, "dry-run", false, "only show what would be moved")
 	f.StringArrayVar(&s.assets, "asset", nil, "only this asset of the charter (may be repeated)")
-	f.BoolVar(&s.bump, "bump", false, "pay a tenth more at least for what waits on its chain from a run before (without it: once it has waited for 10 minutes)")
-	f.StringVar(&s.to, "to", "", "name of the plan's rescue address (default: the only one on the chain)")
+	f.BoolVar(&s.bump, "bump", false, "pay more for what waits on its chain from a run before (without it: once it has waited for 10 minutes, or an hour on Bitcoin)")
+	f.BoolVar(&s.retry, "retry", false, "ask again for transfers that their chain undid")
+	f.DurationVar(&s.waitGas, "wait-gas", 0, "wait so long for others to send coins to addresses that hold tokens and cannot pay for them, such as 1h")
+	f.StringArrayVar(&s.to, "to", nil, "name of the plan's rescue address, where it has several on a chain (may be repeated)")
 	return c
 }
+
+// Outcomes of a transfer.
+const (
+	outPlanned  = "planned"
+	outMoved    = "moved"
+	outUnderway = "underway"  // asked for, and not in a block
+	outSkipped  = "skipped"   // not asked for: `problem` says why
+	outLacksGas = "lacks-gas" // not asked for: its address cannot pay for it
+	outFailed   = "failed"    // asked for in vain: `problem` says why
+	outLeft     = "left"      // not worth moving, or nothing is left of it
+)
 
 // A sweepLine is one transfer.
 type sweepLine struct {
 	Chain   string `json:"chain"`
-	From    string `json:"from"`
+	From    string `json:"from"` // address; on Bitcoin department/account
 	Asset   string `json:"asset"`
 	Amount  string `json:"amount"` // people's units
 	To      string `json:"to"`
 	Fee     string `json:"fee_at_most"`
+	Coins   int    `json:"coins,omitempty"` // of Bitcoin
 	Intent  string `json:"intent,omitempty"`
+	Hash    string `json:"hash,omitempty"` // of the signed transaction
+	Outcome string `json:"outcome"`
 	State   string `json:"state"`
 	Problem string `json:"problem,omitempty"`
 
-	sender client.Sender
-	asset  charter.Asset
-	from   evm.Address
-	dest   evm.Address
-	token  *evm.Address
-	teller onchain.Teller
-	kept   bool // its fee cannot be raised: what waits is followed as it is
+	move  func(ctx context.Context) error // until it is signed, or confirmed
+	land  func(ctx context.Context) error // until it is confirmed; nil: move does that
+	again dearer                          // nil: its fee is never raised
+	kept  bool                            // its fee cannot be raised: what waits is followed as it is
+	evm   *evmTransfer                    // nil: it is none
+}
+
+// dearer prepares the same transfer for more than one that waits pays. waits and fee say in words what that one waits with, and what both pay at most.
+type dearer func(ctx context.Context, old *client.Case) (st statement.Statement, waits, fee string, err error)
+
+// A gasLack is an address that cannot pay for what is to be moved from it.
+type gasLack struct {
+	Chain   string `json:"chain"`
+	Address string `json:"address"`
+	Asset   string `json:"asset"`
+	Has     string `json:"has"`   // people's units
+	Needs   string `json:"needs"` // for all of its transfers, at the fees of now
+	Send    string `json:"send"`  // what is missing, and a quarter of what it needs: fees rise
+}
+
+// A chainUnread is a chain with a rescue address at which nothing was looked for.
+type chainUnread struct {
+	Chain string `json:"chain"`
+	Why   string `json:"why"`
 }
 
 type sweepDocument struct {
-	Vault string       `json:"vault"`
-	Lines []*sweepLine `json:"transfers"`
+	Vault  string        `json:"vault"`
+	Lines  []*sweepLine  `json:"transfers"`
+	Lacks  []gasLack     `json:"lacks_gas"`
+	Unread []chainUnread `json:"unread"`
 }
 
 func (d sweepDocument) print(w io.Writer) {
@@ -94,254 +134,225 @@ func (d sweepDocument) print(w io.Writer) {
 		fmt.Fprintln(w, "Nothing is there to move.")
 	}
 	for _, l := range d.Lines {
-		fmt.Fprintf(w, "%-10s %s %s %s → %s, fee at most %s", l.State, l.From, l.Amount, l.Asset, l.To, l.Fee)
+		state := l.Outcome
+		if l.State != "" && l.State != state {
+			state += " (" + l.State + ")"
+		}
+		fmt.Fprintf(w, "%-18s %s %s %s", state, l.From, l.Amount, l.Asset)
+		if l.Coins > 0 {
+			fmt.Fprintf(w, " in %d coins", l.Coins)
+		}
+		fmt.Fprintf(w, " → %s", l.To)
+		if l.Fee != "" {
+			fmt.Fprintf(w, ", fee at most %s", l.Fee)
+		}
 		if l.Intent != "" {
 			fmt.Fprintf(w, ", intent %.8s", l.Intent)
 		}
 		fmt.Fprintln(w)
 		if l.Problem != "" {
-			fmt.Fprintf(w, "           %s\n", l.Problem)
+			fmt.Fprintf(w, "                   %s\n", l.Problem)
 		}
 	}
+	for _, g := range d.Lacks {
+		fmt.Fprintf(w, "%s holds %s %s on %s and needs %s: somebody has to send it %s %s\n", g.Address, g.Has, g.Asset, g.Chain, g.Needs, g.Send, g.Asset)
+	}
+	for _, u := range d.Unread {
+		fmt.Fprintf(w, "%s was not looked at: %s\n", u.Chain, u.Why)
+	}
 }
+
+// count is how many transfers have one of these outcomes.
+func (d sweepDocument) count(outcomes ...string) (n int) {
+	for _, l := range d.Lines {
+		if slices.Contains(outcomes, l.Outcome) {
+			n++
+		}
+	}
+	return n
+}
+
+// unmoved are the transfers that did not come through.
+func (d sweepDocument) unmoved() int { return len(d.Lines) - d.count(outMoved, outLeft) }
 
 func (a *app) sosSweep(c context.Context, s *sweep, vault string) error {
 	ctx, cancel := a.within(c, sweepTime)
 	defer cancel()
 	return a.inVault(ctx, vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
-		var err error
-		if s.circle, s.v = c, v; v.SOS == nil || len(v.SOS.Destinations) == 0 {
-			return refused("the plan is part of the charter: `ostraka sos plan` shows it", "vault %s has no rescue address", v.Name)
+		if err := s.begin(ctx, c, v); err != nil {
+			return err
 		}
-		if !s.dry {
-			if s.as, err = v.Asks(c.Signer()); err != nil {
-				return err
-			}
+		doc, err := s.plan(ctx, a)
+		if err != nil {
+			return err
 		}
-		doc := sweepDocument{Vault: v.Name, Lines: []*sweepLine{}}
-		for _, text := range s.rpc {
-			lines, err := s.onChain(ctx, text)
-			if err != nil {
-				return err
-			}
-			doc.Lines = append(doc.Lines, lines...)
-		}
-		if len(s.rpc) == 0 {
-			return usage("give an endpoint: --rpc eip155:1=https://…")
-		}
-		if s.dry || len(doc.Lines) == 0 {
+		n := doc.count(outPlanned, outUnderway)
+		if s.dry {
 			return a.show(doc, doc.print)
 		}
-		doc.print(cli.Writer{Writer: a.err})
-		if err := a.confirm(s.yes, fmt.Sprintf("Sign and propose %d transfers, one after the other?", len(doc.Lines))); err != nil {
-			return err
-		}
-		failed := 0
-		for _, l := range doc.Lines {
-			if err := s.move(ctx, a, l); err != nil {
-				l.State, l.Problem, failed = "failed", err.Error(), failed+1
-				a.say("%s of %s: %v", l.Asset, l.From, err)
+		if n > 0 {
+			doc.print(cli.Writer{Writer: a.err})
+			if err := a.confirm(s.yes, fmt.Sprintf("Sign and propose %d transfers?", n)); err != nil {
+				return err
 			}
+			if doc, err = s.awaitGas(ctx, a, doc); err != nil {
+				return err
+			}
+			s.carryOut(ctx, a, doc.Lines)
+			doc.Lacks = slices.DeleteFunc(doc.Lacks, func(g gasLack) bool {
+				return !slices.ContainsFunc(doc.Lines, func(l *sweepLine) bool { return l.Outcome == outLacksGas && l.Chain == g.Chain && l.From == g.Address })
+			})
 		}
-		if err := a.show(doc, doc.print); err != nil || failed == 0 {
+		if err := a.show(doc, doc.print); err != nil || doc.unmoved() == 0 {
 			return err
 		}
-		return notReady("the others went on; run it again when what is named is mended", "%d of %d transfers did not come through", failed, len(doc.Lines))
+		return notReady("the others went on; run it again when what is named is mended", "%d of %d transfers did not come through", doc.unmoved(), len(doc.Lines))
 	})
 }
 
-// onChain lists what the vault's addresses hold on one chain: tokens first, the chain's own coin last.
-func (s *sweep) onChain(ctx context.Context, text string) (lines []*sweepLine, err error) {
-	e, err := onchain.ParseEndpoint(text)
-	if err != nil {
-		return nil, usage("--rpc: %w", err)
+// begin reads what the sweep goes by.
+func (s *sweep) begin(ctx context.Context, c *client.Circle, v client.Vault) (err error) {
+	if s.circle, s.v = c, v; v.SOS == nil || len(v.SOS.Destinations) == 0 {
+		return refused("the plan is part of the charter: `ostraka sos plan` shows it", "vault %s has no rescue address", v.Name)
 	}
-	if !slices.Contains(s.v.Chains, e.Chain) {
-		return nil, usage("--rpc %s: vault %s signs for %s", e.Chain, s.v.Name, strings.Join(s.v.Chains, ", "))
-	}
-	to, dest, err := s.destination(e.Chain)
-	if err != nil {
-		return nil, err
-	}
-	teller, err := e.Tell(ctx)
-	if err != nil {
-		return nil, err
-	}
-	senders, err := s.senders(ctx, e.Chain)
-	if err != nil {
-		return nil, err
-	}
-	var assets []charter.Asset
-	for _, x := range s.v.InForce().Assets {
-		if x.Chain == e.Chain && (len(s.assets) == 0 || slices.Contains(s.assets, x.Name)) {
-			assets = append(assets, x)
+	for _, name := range s.to {
+		if !slices.ContainsFunc(v.SOS.Destinations, func(d charter.Destination) bool { return d.Name == name }) {
+			return refused("`ostraka sos plan` shows the plan's", "the plan of vault %s has no rescue address %s", v.Name, name)
 		}
 	}
-	slices.SortStableFunc(assets, func(x, y charter.Asset) int { // tokens first: the coin pays for them
-		return strings.Compare(fmt.Sprint(x.Contract == ""), fmt.Sprint(y.Contract == ""))
-	})
-	for _, from := range senders {
-		for _, x := range assets {
-			l := &sweepLine{Chain: e.Chain, Asset: x.Name, To: to, State: "planned", sender: from, asset: x, dest: dest, teller: teller}
-			if worth, err := l.plan(ctx); err != nil {
-				l.State, l.Problem = "skipped", err.Error() // one asset that fails keeps no other back
-			} else if !worth {
-				continue
+	if !s.dry {
+		if s.as, err = v.Asks(c.Signer()); err != nil {
+			return err
+		}
+	}
+	s.accounts, _, err = c.Accounts(ctx, v)
+	return err
+}
+
+// plan lists what the vault holds, chain by chain: those of which the nodes read what lies there, then those with an endpoint.
+func (s *sweep) plan(ctx context.Context, a *app) (doc sweepDocument, err error) {
+	doc = sweepDocument{Vault: s.v.Name, Lines: []*sweepLine{}, Lacks: []gasLack{}, Unread: []chainUnread{}}
+	if s.cases, _, err = s.circle.Cases(ctx, []client.Vault{s.v}, s.v.ID); err != nil {
+		return doc, err
+	}
+	asked := map[string]bool{}
+	for _, text := range s.rpc {
+		e, err := onchain.ParseEndpoint(text)
+		if err != nil {
+			return doc, usage("--rpc: %w", err)
+		}
+		asked[e.Chain] = true
+	}
+	looked := len(s.rpc) > 0
+	for _, chain := range s.rescued() {
+		switch namespace, _, _ := strings.Cut(chain, ":"); {
+		case namespace == "bip122":
+			looked = true
+			lines, err := s.onBitcoin(ctx, a, chain)
+			if err != nil {
+				return doc, err
 			}
-			lines = append(lines, l)
+			doc.Lines = append(doc.Lines, lines...)
+		case namespace == "eip155" && !asked[chain]:
+			doc.Unread = append(doc.Unread, chainUnread{chain, "give its endpoint, --rpc " + chain + "=https://…"})
+		case namespace == "eip155": // below, in the order of the endpoints
+		default: // Solana's accounts and tokens come here
+			doc.Unread = append(doc.Unread, chainUnread{chain, "this release sweeps nothing of it"})
 		}
 	}
-	return lines, nil
+	if !looked {
+		return doc, usage("give an endpoint: --rpc eip155:1=https://…")
+	}
+	for _, text := range s.rpc {
+		lines, lacks, err := s.onChain(ctx, a, text)
+		if err != nil {
+			return doc, err
+		}
+		doc.Lines, doc.Lacks = append(doc.Lines, lines...), append(doc.Lacks, lacks...)
+	}
+	return doc, nil
+}
+
+// rescued are the vault's chains with a rescue address.
+func (s *sweep) rescued() (out []string) {
+	for _, chain := range s.v.Chains {
+		if slices.ContainsFunc(s.v.SOS.Destinations, func(d charter.Destination) bool { return d.Chain == chain }) {
+			out = append(out, chain)
+		}
+	}
+	return out
 }
 
 // destination is the rescue address on a chain.
-func (s *sweep) destination(chain string) (name string, at evm.Address, err error) {
+func (s *sweep) destination(chain string) (d charter.Destination, err error) {
+	var all, named []charter.Destination
 	var names []string
 	for _, d := range s.v.SOS.Destinations {
-		if d.Chain != chain || s.to != "" && d.Name != s.to {
+		if d.Chain != chain {
 			continue
 		}
-		names = append(names, d.Name)
-		if at, err = evm.ParseAddress(d.Address); err != nil {
-			return "", at, err
+		if all, names = append(all, d), append(names, d.Name); slices.Contains(s.to, d.Name) {
+			named = append(named, d)
 		}
 	}
-	switch len(names) {
+	if len(named) == 0 {
+		named = all
+	}
+	switch len(named) {
 	case 1:
-		return names[0], at, nil
+		return named[0], nil
 	case 0:
-		return "", at, refused("`ostraka sos plan` shows the plan's", "the plan of vault %s has no rescue address %s on %s", s.v.Name, s.to, chain)
+		return d, refused("`ostraka sos plan` shows the plan's", "the plan of vault %s has no rescue address on %s", s.v.Name, chain)
 	}
-	return "", at, usage("the plan has several rescue addresses on %s: give --to, one of %s", chain, strings.Join(names, ", "))
+	return d, usage("the plan has several rescue addresses on %s: give --to, one of %s", chain, strings.Join(names, ", "))
 }
 
-// senders are all addresses that were given out.
-func (s *sweep) senders(ctx context.Context, chain string) (out []client.Sender, err error) {
-	root, err := rootFor(s.v, evm.Suite)
-	if err != nil {
-		return nil, err
-	}
-	accounts, _, err := s.circle.Accounts(ctx, s.v)
-	if err != nil {
-		return nil, err
-	}
-	for _, x := range accounts {
-		for i := range x.Given(root.Suite) {
-			out = append(out, client.Sender{Vault: s.v, Root: root, Account: x, Index: uint32(i), Chain: chain, As: s.as})
-		}
-	}
-	return out, nil
+// wants says whether an asset is to be moved.
+func (s *sweep) wants(asset string) bool {
+	return len(s.assets) == 0 || slices.Contains(s.assets, asset)
 }
 
-// plan reads what is there now. worth is false where nothing is, or less than its fee.
-func (l *sweepLine) plan(ctx context.Context) (worth bool, err error) {
-	address, _, err := l.sender.Vault.Address(l.sender.Root, l.Chain, l.sender.Path())
-	if err != nil {
-		return false, err
-	}
-	if l.From = address; l.from == (evm.Address{}) {
-		if l.from, err = evm.ParseAddress(address); err != nil {
-			return false, err
+// carryOut moves line after line. What depends on no other is signed first, and awaited at the end: a block of Bitcoin takes ten minutes.
+func (s *sweep) carryOut(ctx context.Context, a *app, lines []*sweepLine) {
+	for _, step := range []func(*sweepLine) func(context.Context) error{
+		func(l *sweepLine) func(context.Context) error { return l.move },
+		func(l *sweepLine) func(context.Context) error { return l.land },
+	} {
+		for _, l := range lines {
+			do := step(l)
+			if do == nil || l.Outcome != outPlanned && l.Outcome != outUnderway {
+				continue
+			}
+			if err := do(ctx); err != nil {
+				s.ended(l, err)
+				a.say("%s of %s: %s: %v", l.Asset, l.From, l.Outcome, err)
+			}
 		}
 	}
-	t, err := l.transfer(ctx)
-	if err != nil || t == nil {
-		return false, err
-	}
-	l.Amount = evm.FormatUnits(t.Amount, uint8(l.asset.Decimals))
-	l.Fee = evm.FormatUnits(new(big.Int).Mul(new(big.Int).SetUint64(*t.Gas), t.FeeCap), evm.EtherDecimals)
-	return true, nil
 }
 
-// transfer is all of the asset, the chain's own coin without the fee; nil if nothing is left of it.
-func (l *sweepLine) transfer(ctx context.Context) (*client.Transfer, error) {
-	r := evm.Request{To: l.dest}
-	var err error
-	if l.asset.Contract == "" {
-		r.Amount, err = l.teller.Balance(ctx, l.from)
-	} else {
-		token, bad := evm.ParseAddress(l.asset.Contract)
-		if bad != nil {
-			return nil, bad
-		}
-		r.Token = &token
-		r.Amount, err = l.teller.TokenBalance(ctx, token, l.from)
+// ended says what became of a line that did not come through.
+func (s *sweep) ended(l *sweepLine, err error) {
+	var lacks *lacksGasError
+	l.Problem = err.Error()
+	switch {
+	case errors.As(err, &lacks):
+		l.Outcome, l.State = outLacksGas, ""
+	case l.Intent == "":
+		l.Outcome, l.State = outSkipped, ""
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
+		l.Outcome = outUnderway
+	default:
+		l.Outcome = outFailed
 	}
-	if err != nil || r.Amount.Sign() == 0 {
-		return nil, err
-	}
-	to, value, data, err := r.Message()
-	if err != nil {
-		return nil, err
-	}
-	if r.Token == nil {
-		value = new(big.Int) // the fee is not known yet, so not all of it can be sent
-	}
-	p, err := l.teller.Price(ctx, l.from, to, value, data)
-	if err != nil {
-		return nil, err
-	}
-	if r.Token == nil {
-		if r.Amount.Sub(r.Amount, p.Most()); r.Amount.Cmp(p.Most()) <= 0 {
-			return nil, nil // dust: the nodes would refuse it
-		}
-	}
-	return &client.Transfer{
-		Sender: l.sender, To: l.dest, Token: r.Token, Amount: r.Amount, Legacy: p.Kind == evm.Legacy, Nonce: &p.Nonce, Gas: &p.Gas, FeeCap: p.FeeCap, TipCap: p.TipCap,
-		Memo: "rescue: sweep to " + l.To, Life: emergencyLife(l.sender),
-	}, nil
 }
 
 // emergencyLife is how long what is proposed in an emergency may wait to be signed: nobody's approval is waited for, and what a node that was killed meanwhile cannot sign any more
 // is soon proposed again.
 func emergencyLife(s client.Sender) time.Duration { return min(15*time.Minute, s.Vault.Expiry) }
 
-// like says that a transaction is this transfer, whatever its amount.
-func (l *sweepLine) like(f evm.Facts) bool {
-	same := f.Token == nil && l.asset.Contract == ""
-	if f.Token != nil && l.asset.Contract != "" {
-		token, err := evm.ParseAddress(l.asset.Contract)
-		same = err == nil && token == *f.Token
-	}
-	return same && f.Destination == l.dest && len(f.Calldata) == 0
-}
-
-// move proposes a transfer, or goes on with the one that a run before proposed, and waits until it is confirmed. What is there is read again: a
-// token's transfer costs of the coin.
-func (s *sweep) move(ctx context.Context, a *app, l *sweepLine) error {
-	if l.State == "skipped" {
-		return errors.New(l.Problem)
-	}
-	vaults := []client.Vault{s.v}
-	all, _, err := s.circle.Cases(ctx, vaults, s.v.ID)
-	if err != nil {
-		return err
-	}
-	if old := client.Underway(all, l.From, l.Chain, l.like); old != nil {
-		if old.Pending() && (s.bump || stuck(old)) {
-			return s.replace(ctx, a, l, old)
-		}
-		return s.follow(ctx, a, l, old.ID())
-	}
-	t, err := l.transfer(ctx)
-	if err != nil {
-		return err
-	}
-	if t == nil {
-		l.State = "nothing left"
-		return nil
-	}
-	nonce := client.FreeNonce(all, l.From, l.Chain, *t.Nonce, time.Now())
-	t.Nonce = &nonce
-	st, err := s.circle.Prepare(ctx, *t)
-	if err != nil {
-		return err
-	}
-	l.Amount = evm.FormatUnits(t.Amount, uint8(l.asset.Decimals))
-	return s.propose(ctx, a, l, st)
-}
-
-func (s *sweep) propose(ctx context.Context, a *app, l *sweepLine, st statement.Statement) error {
+// propose hands an intent to the nodes, and follows it until its transaction is "signed" or "confirmed".
+func (s *sweep) propose(ctx context.Context, a *app, l *sweepLine, st statement.Statement, until string) error {
 	taken, err := s.circle.SubmitStatement(ctx, st)
 	if err != nil {
 		return err
@@ -350,27 +361,49 @@ func (s *sweep) propose(ctx context.Context, a *app, l *sweepLine, st statement.
 	if _, err := taken.Need("propose", 1); err != nil {
 		return err
 	}
-	return s.follow(ctx, a, l, st.ID())
+	return s.follow(ctx, a, l, st.ID(), until)
 }
 
-func (s *sweep) follow(ctx context.Context, a *app, l *sweepLine, id statement.ID) error {
-	l.Intent = id.String()
-	one, err := s.circle.Follow(ctx, []client.Vault{s.v}, id, 250*time.Millisecond, func(c *client.Case) bool { return reached(c, "confirmed") || l.bumps() && stuck(c) },
+func (s *sweep) follow(ctx context.Context, a *app, l *sweepLine, id statement.ID, until string) error {
+	l.Intent, l.Outcome = id.String(), outUnderway
+	raises := func(c *client.Case) bool { return until == "confirmed" && l.again != nil && !l.kept && stuck(c) }
+	there := func(c *client.Case) bool { return reached(c, until) && (c.State() != "confirmed" || c.Landed()) }
+	one, err := s.circle.Follow(ctx, []client.Vault{s.v}, id, 250*time.Millisecond, func(c *client.Case) bool { return there(c) || raises(c) },
 		func(c *client.Case, _ []client.Failure) { a.progress("%s of %s: %s", l.Asset, l.From, c.State()) })
 	a.progressEnds()
 	if one != nil {
-		l.State = one.State()
+		l.saw(one)
 		if why := refusalsOf(one); why != "" && one.Signed == nil {
 			err = errors.Join(err, errors.New(why))
 		}
 	}
-	if err == nil && !reached(one, "confirmed") {
-		return s.replace(ctx, a, l, one)
+	switch {
+	case err != nil:
+		return err
+	case !there(one):
+		return s.replace(ctx, a, l, one, until)
+	case one.Reverted():
+		return undone(one)
 	}
-	if err == nil {
-		err = followed(id, one, nil)
+	if err := followed(id, one, nil); err != nil {
+		return err
 	}
-	return err
+	if until == "confirmed" {
+		l.Outcome, l.Problem = outMoved, ""
+	}
+	return nil
+}
+
+// saw notes how far an intent is.
+func (l *sweepLine) saw(c *client.Case) {
+	if l.State = c.State(); c.Signed != nil {
+		l.Hash = c.Signed.Hash
+	}
+}
+
+// undone says that a chain carried a transfer out in vain.
+func undone(c *client.Case) error {
+	return fmt.Errorf("the chain undid it and kept the fee (intent %.8s)", c.ID().String())
 }
 
 // refusalsOf are the reasons of the nodes that denied.
@@ -382,4 +415,16 @@ func refusalsOf(c *client.Case) string {
 		}
 	}
 	return strings.Join(all, "; ")
+}
+
+// sweeping says that a transaction is a transfer of an asset to an address, whatever its amount.
+func sweeping(asset charter.Asset, to evm.Address) func(evm.Facts) bool {
+	return func(f evm.Facts) bool {
+		same := f.Token == nil && asset.Contract == ""
+		if f.Token != nil && asset.Contract != "" {
+			token, err := evm.ParseAddress(asset.Contract)
+			same = err == nil && token == *f.Token
+		}
+		return same && f.Destination == to && len(f.Calldata) == 0
+	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 )
 
-// Replaces says why a transaction is no replacement of another that waits on its chain: one that does the same for more. The caller knows that both use what the chain gives
+// Replaces says why a transaction is no replacement, where the plan of an emergency is the rule, of another that waits on its chain: one that does the same for more. The caller knows that both use what the chain gives
 // once. The fees of transactions that build on the other's are not known here: a chain's node asks for those too, and then keeps the other.
 func Replaces(next, old Payload) error {
 	if a, ok := OnEVM(next); ok {
@@ -25,7 +25,7 @@ func Replaces(next, old Payload) error {
 	if !ok || !same {
 		return errOther
 	}
-	return a.Replaces(b.Transaction, 0)
+	return a.ReplacesSweep(b.Transaction, 0)
 }
 
 // Slot names what a payload uses and its chain gives once, as limits count it: of all payloads with one slot the chain takes one. Empty: it uses nothing of the kind. Of the coins of a

@@ -1,0 +1,9 @@
+//go:build !nightly
+
+package rehearse
+
+// What TestSweptInAnEmergency sweeps.
+const (
+	sweepTokens = 6  // of which three fail
+	sweepCoins  = 20 // of Bitcoin, of both kinds
+)
