@@ -19,8 +19,8 @@ const (
 	rentBytes   = 128
 )
 
-// accountRent is what the new token account of a wallet costs at most: its size follows from the mint's extensions.
-func accountRent(m Account) uint64 {
+// AccountRent is what the new token account of a wallet costs at most: its size follows from the mint's extensions.
+func AccountRent(m Account) uint64 {
 	size := uint64(tokenSize)
 	if m.Program == Token2022 {
 		size += 1 + 4 // the account's type; its owner cannot change
@@ -70,7 +70,7 @@ func (d *decoder) associated(in instruction) (a action) {
 	if slices.Contains(m.Extensions, extDefaultAccountState) {
 		d.fail("%s: new accounts of mint %s may be frozen from the beginning (default account state): pay one that is there, without making it", name, mint)
 	}
-	cost := accountRent(m)
+	cost := AccountRent(m)
 	if !d.own(wallet) {
 		d.destination(wallet)
 		if f := d.reading(wallet); d.err == nil && f.Kind != Wallet && f.Kind != NonceAccount { // tokens for a mint, a token account or a program are lost

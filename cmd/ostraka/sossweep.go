@@ -256,7 +256,14 @@ func (s *sweep) plan(ctx context.Context, a *app) (doc sweepDocument, err error)
 		case namespace == "eip155" && !asked[chain]:
 			doc.Unread = append(doc.Unread, chainUnread{chain, "give its endpoint, --rpc " + chain + "=https://…"})
 		case namespace == "eip155": // below, in the order of the endpoints
-		default: // Solana's accounts and tokens come here
+		case namespace == "solana":
+			looked = true
+			lines, err := s.onSolana(ctx, a, chain)
+			if err != nil {
+				return doc, err
+			}
+			doc.Lines = append(doc.Lines, lines...)
+		default:
 			doc.Unread = append(doc.Unread, chainUnread{chain, "this release sweeps nothing of it"})
 		}
 	}

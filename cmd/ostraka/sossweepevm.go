@@ -49,7 +49,7 @@ func (s *sweep) onChain(ctx context.Context, a *app, text string) (lines []*swee
 	if err != nil {
 		return nil, nil, err
 	}
-	senders, err := s.senders(e.Chain)
+	senders, err := s.senders(e.Chain, evm.Suite)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -95,8 +95,8 @@ func (s *sweep) assetsOn(chain string) (out []charter.Asset) {
 }
 
 // senders are all addresses that were given out.
-func (s *sweep) senders(chain string) (out []client.Sender, err error) {
-	root, err := rootFor(s.v, evm.Suite)
+func (s *sweep) senders(chain, suite string) (out []client.Sender, err error) {
+	root, err := rootFor(s.v, suite)
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,22 @@ func (p *Solana) Compare(world solana.World) error {
 	return err
 }
 
+// Sweeps says which asset a transaction moves to a wallet, and that it moves nothing elsewhere: the mint, or "" for SOL alone. SOL that makes the wallet's token account goes with the token.
+func (p *Solana) Sweeps(to solana.Key) (asset string, only bool) {
+	for _, e := range p.Effects() {
+		switch {
+		case e.Operation == effect.Fee:
+			continue
+		case e.Operation != effect.Transfer && e.Operation != effect.Token || e.Destination != to.String():
+			return "", false
+		}
+		if only = true; e.Contract != "" {
+			asset = e.Contract
+		}
+	}
+	return asset, only
+}
+
 // Assemble verifies the signature under the address.
 func (p *Solana) Assemble(sigs []effect.Signature) (*Signed, error) {
 	return p.named(p.Transaction.Assemble(sigs))
