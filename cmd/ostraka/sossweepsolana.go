@@ -72,10 +72,8 @@ func (t *lampTransfer) tell(h client.SolanaHaul) {
 
 // move has all of it signed, as it lies there now, and waits until it is confirmed: the next transfer of the address is made of what is left. What a run before began is followed.
 func (t *lampTransfer) move(ctx context.Context, a *app) error {
-	if old := client.SweptSolana(t.s.cases, t.From, t.Chain, t.haul.Mint, t.to); old != nil {
-		if err := t.s.follow(ctx, a, t.sweepLine, old.ID(), "confirmed"); err == nil || !old.Lapsed() && (!old.Reverted() || !t.s.retry) {
-			return err
-		}
+	if old := client.SweptSolana(t.s.cases, t.From, t.Chain, t.haul.Mint, t.to); old != nil && !(old.Reverted() && t.s.retry) {
+		return t.s.follow(ctx, a, t.sweepLine, old.ID(), "confirmed")
 	}
 	e := client.Errand{Sender: t.sender, Memo: "rescue: sweep to " + t.To, Life: emergencyLife(t.sender)}
 	st, h, err := t.s.circle.PrepareSolanaHaul(ctx, e, t.haul.Mint, t.to)
