@@ -68,11 +68,7 @@ func (s *sweep) onChain(ctx context.Context, a *app, text string) (lines []*swee
 				mine = append(mine, l)
 			}
 		}
-		lack, err := gasOf(ctx, mine)
-		if err != nil {
-			return nil, nil, err
-		}
-		lines, lacks = append(lines, mine...), append(lacks, lack...)
+		lines, lacks = append(lines, mine...), append(lacks, gasOf(ctx, mine)...)
 	}
 	return lines, lacks, nil
 }
@@ -109,8 +105,8 @@ func (s *sweep) senders(chain, suite string) (out []client.Sender, err error) {
 }
 
 // gasOf says what an address lacks to pay for the tokens that are to be moved from it. Those that what is there does not pay for at the fees of now are told; as fees are mostly less than
-// the highest, more of them may go.
-func gasOf(ctx context.Context, lines []*sweepLine) ([]gasLack, error) {
+// the highest, more of them may go. Each is looked at again before it is asked for, so an endpoint that does not answer here keeps nothing back.
+func gasOf(ctx context.Context, lines []*sweepLine) []gasLack {
 	needs := new(big.Int)
 	var has *big.Int
 	var short []*sweepLine
@@ -121,7 +117,7 @@ func gasOf(ctx context.Context, lines []*sweepLine) ([]gasLack, error) {
 		if has == nil {
 			var err error
 			if has, err = l.evm.teller.Balance(ctx, l.evm.from); err != nil {
-				return nil, err
+				return nil
 			}
 		}
 		if needs.Add(needs, l.evm.most); has.Cmp(needs) < 0 {
@@ -129,7 +125,7 @@ func gasOf(ctx context.Context, lines []*sweepLine) ([]gasLack, error) {
 		}
 	}
 	if len(short) == 0 {
-		return nil, nil
+		return nil
 	}
 	e, units := short[0].evm, func(n *big.Int) string { return evm.FormatUnits(n, evm.EtherDecimals) }
 	asset := e.Chain
@@ -140,7 +136,7 @@ func gasOf(ctx context.Context, lines []*sweepLine) ([]gasLack, error) {
 	for _, l := range short {
 		l.Problem = fmt.Sprintf("its fee is %s at most, and with those before it more than the %s %s that lie there", units(l.evm.most), units(has), asset)
 	}
-	return []gasLack{{Chain: e.Chain, Address: e.From, Asset: asset, Has: units(has), Needs: units(needs), Send: units(send)}}, nil
+	return []gasLack{{Chain: e.Chain, Address: e.From, Asset: asset, Has: units(has), Needs: units(needs), Send: units(send)}}
 }
 
 // gasEvery is how often it is looked whether somebody has sent coins.
@@ -164,11 +160,11 @@ func (s *sweep) awaitGas(ctx context.Context, a *app, doc sweepDocument) (sweepD
 		case <-time.After(gasEvery):
 		}
 		paid, err := s.canPay(ctx, doc.Lines)
-		if err == nil && paid {
-			doc, err = s.plan(ctx, a)
+		if err != nil || !paid { // an endpoint that fails once may answer the next time
+			continue
 		}
-		if err != nil && ctx.Err() != nil {
-			return doc, err
+		if next, err := s.plan(ctx, a); err == nil {
+			doc = next
 		}
 	}
 	return doc, nil
