@@ -161,7 +161,20 @@ func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.Panel, s de
 		return errors.Join(err, w.seen(ctx, now, s.ID, known))
 	}
 	_, err = c.SendRaw(ctx, s.Raw)
-	return err
+	return w.forgotten(ctx, now, s, err)
+}
+
+// forgotten notes that the chain's nodes have lost a transaction and take it no more: the blocks' fee has risen above it, or another in the pool has its nonce. It is sent on: they may take
+// it again.
+func (w *Follower) forgotten(ctx context.Context, now time.Time, s decide.Sent, err error) error {
+	if rejected := (*rpc.Rejected)(nil); !errors.As(err, &rejected) || s.State == intent.Signed {
+		return err
+	}
+	if s.State == intent.Dropped {
+		return nil
+	}
+	w.Log.Warn("transaction dropped: its chain's nodes forgot it, and refuse it", "intent", s.ID.Short(), "hash", s.Hash, "error", err)
+	return w.Desk.OnChain(ctx, now, s.ID, intent.WasDropped{})
 }
 
 // broadcast sends a signed transaction for the first time. A chain's refusal is given back
@@ -185,6 +198,9 @@ func (w *Follower) seen(ctx context.Context, now time.Time, id statement.ID, kno
 }
 
 func (w *Follower) mined(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent, r rpc.Receipt) error {
+	if s.State == intent.Confirmed && s.Block != r.BlockHash.String() { // thrown out, and in another again: it may have failed there
+		return w.Desk.OnChain(ctx, now, s.ID, intent.WasReorged{})
+	}
 	if s.State != intent.Confirmed {
 		ev := intent.WasConfirmed{Height: r.Block, Block: r.BlockHash.String(), Reverted: !r.Success}
 		if err := w.Desk.OnChain(ctx, now, s.ID, ev); err != nil {
