@@ -35,6 +35,7 @@ const anvilChain = "eip155:31337"
 // lying is a circle whose nodes ask real chains through gateways: acme three, bolt two, cora one.
 type lying struct {
 	t         *testing.T
+	chain     string // of transfers
 	local     *local.Circle
 	eth       *anvil.Node
 	btc       *btcd.Node
@@ -105,7 +106,7 @@ func (w *lying) together(all map[string]func(*lying)) {
 // newLied founds the circle, and gives its vault an ether, a thousand tokens and a coin.
 func newLied(t *testing.T) *lying {
 	t.Helper()
-	w := &lying{t: t, asked: new(atomic.Int64), eth: anvil.Start(t), btc: btcd.Start(t), gates: map[string]map[string][]*gateway{}}
+	w := &lying{t: t, chain: anvilChain, asked: new(atomic.Int64), eth: anvil.Start(t), btc: btcd.Start(t), gates: map[string]map[string][]*gateway{}}
 	token, err := evm.ParseAddress(common.HexToAddress(w.eth.DeployToken(t, big.NewInt(1e18))).Hex())
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +232,7 @@ func (w *lying) transfer(change func(*client.Transfer)) statement.Statement {
 	nonce, gas := uint64(0), uint64(100_000+w.asked.Add(1)) // each is another one: what endpoints said of the same one serves for seconds
 	to, err := evm.ParseAddress("0x70997970C51812dc3A010C7d01b50e0d17dc79C8")
 	w.must(err)
-	x := client.Transfer{Sender: w.sender(anvilChain), To: to, Amount: big.NewInt(1e16), Nonce: &nonce, Gas: &gas, FeeCap: big.NewInt(30e9), TipCap: big.NewInt(1e9)}
+	x := client.Transfer{Sender: w.sender(w.chain), To: to, Amount: big.NewInt(1e16), Nonce: &nonce, Gas: &gas, FeeCap: big.NewInt(30e9), TipCap: big.NewInt(1e9)}
 	if change != nil {
 		change(&x)
 	}

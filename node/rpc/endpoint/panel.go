@@ -106,12 +106,25 @@ func Ask[M Member, T any](ctx context.Context, p *Panel[M], what string, q func(
 	if len(out) >= p.Need() {
 		return out, nil
 	}
-	err := errors.Join(errs...)
 	if len(p.members) == 1 {
-		return nil, err
+		return nil, errs[0]
 	}
-	return nil, fmt.Errorf("%s: %d of %d endpoints answer, and %d must: %w", what, len(out), len(p.members), p.Need(), err)
+	silent := silences(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
+	return nil, fmt.Errorf("%s: %d of %d endpoints answer, and %d must: %w", what, len(out), len(p.members), p.Need(), silent)
 }
+
+// silences are what endpoints did that gave no answer, in one line: people read it as the reason for which an intent waits.
+type silences []error
+
+func (s silences) Error() string {
+	var texts []string
+	for _, err := range s {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (s silences) Unwrap() []error { return s }
 
 // Agreed is what all answers are, in words. There is one at least.
 func Agreed[M Member, T any](all []Said[M, T], what string, words func(T) string) (T, error) {
