@@ -298,6 +298,11 @@ func (w *lying) tellAll(on string, rows []lie) {
 			}
 		}
 	}
+	w.honest(on)
+}
+
+// honest has all endpoints of a chain pass everything on.
+func (w *lying) honest(on string) {
 	for _, by := range w.gates[on] {
 		for _, g := range by {
 			g.be(nil)
@@ -438,11 +443,7 @@ func (w *lying) doctors() {
 		if !strings.Contains(out, fmt.Sprintf("endpoints %s one alone: if it lies about nonces, balances, coins or blocks, this node believes it", on)) {
 			w.t.Errorf("doctor of cora does not warn of %s:\n%s", on, out)
 		}
-		for _, by := range w.gates[on] {
-			for _, g := range by {
-				g.be(nil)
-			}
-		}
+		w.honest(on)
 	}
 }
 
@@ -463,6 +464,7 @@ func (w *lying) followed(st statement.Statement) {
 	if w.t.Failed() {
 		return
 	}
+	w.again(seen.Signed.Hash)
 	// looked waits until acme's and bolt's liars were asked again and again, and wants the state at both to be as it is.
 	looked := func(what, method, state string) {
 		w.until(what, st, func(c *client.Case) bool {
@@ -493,6 +495,33 @@ func (w *lying) followed(st statement.Statement) {
 	acme[1].be(height)
 	bolt[1].be(height)
 	looked("a height that is made up", "eth_blockNumber", "confirmed")
+}
+
+// again has the chain's node forget a transaction, with bolt and cora cut off from it: acme sends it again, though one of its endpoints says that it has it, and takes it.
+func (w *lying) again(hash string) {
+	for name, by := range w.gates[anvilChain] {
+		for _, g := range by {
+			if name != "acme" {
+				g.be(down)
+			}
+		}
+	}
+	liar := w.gates[anvilChain]["acme"][1]
+	liar.be(lies(map[string]string{
+		"eth_getTransactionByHash": fmt.Sprintf(`{"hash":%q,"from":%q,"nonce":"0x0","blockNumber":null}`, hash, w.from), "eth_sendRawTransaction": fmt.Sprintf("%q", hash),
+	}))
+	w.eth.Call(w.t, nil, "anvil_dropTransaction", hash)
+	var tx *struct{ Hash string }
+	for end := time.Now().Add(patience); tx == nil; time.Sleep(50 * time.Millisecond) {
+		if w.eth.Call(w.t, &tx, "eth_getTransactionByHash", hash); time.Now().After(end) {
+			w.t.Errorf("one endpoint says that it has %s, and no other is given it", hash)
+			return
+		}
+	}
+	if liar.lied("eth_getTransactionByHash") == 0 {
+		w.t.Error("nobody lied")
+	}
+	w.honest(anvilChain)
 }
 
 // paid signs a payment while all are honest, and a block takes it.

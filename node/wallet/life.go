@@ -157,10 +157,21 @@ func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.Panel, s de
 	if refusal != nil {
 		return refusal
 	}
-	if known, err := c.Knows(ctx, hash); err != nil || known {
-		return errors.Join(err, w.seen(ctx, now, s.ID, known))
+	return w.spread(ctx, now, c, s, hash)
+}
+
+// spread sends a transaction on as long as any endpoint does not have it: one that says that it does keeps it from no other. It is seen where one has it.
+func (w *Follower) spread(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent, hash evm.Hash) error {
+	some, every, err := c.Knows(ctx, hash)
+	if err != nil {
+		return err
 	}
-	_, err = c.SendRaw(ctx, s.Raw)
+	if !every {
+		_, err = c.SendRaw(ctx, s.Raw)
+	}
+	if some {
+		return w.Desk.OnChain(ctx, now, s.ID, intent.WasSeen{})
+	}
 	return w.forgotten(ctx, now, s, err)
 }
 
@@ -188,13 +199,6 @@ func (w *Follower) broadcast(ctx context.Context, now time.Time, c *rpc.Panel, s
 		return nil, err
 	}
 	return nil, w.Desk.OnChain(ctx, now, s.ID, intent.WasBroadcast{})
-}
-
-func (w *Follower) seen(ctx context.Context, now time.Time, id statement.ID, known bool) error {
-	if !known {
-		return nil
-	}
-	return w.Desk.OnChain(ctx, now, id, intent.WasSeen{})
 }
 
 func (w *Follower) mined(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent, r rpc.Receipt) error {

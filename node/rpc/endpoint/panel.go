@@ -188,6 +188,21 @@ func Fields(err error) (out []string) {
 	return out
 }
 
+// Known says whether some endpoint that answers says yes, and whether all do, each of the panel's.
+func Known[M Member](ctx context.Context, p *Panel[M], what string, knows func(context.Context, M) (bool, error)) (some, every bool, err error) {
+	all, err := Ask(ctx, p, what, knows)
+	if err != nil {
+		return false, false, err
+	}
+	n := 0
+	for _, x := range all {
+		if x.Value {
+			n++
+		}
+	}
+	return n > 0, n == len(p.members), nil
+}
+
 // Send gives a signed transaction to all endpoints, and returns its hash. It is sent if one of them took it: what they refuse or do not answer is given back only if none did.
 func Send[M Member, H any](ctx context.Context, p *Panel[M], send func(context.Context, M) (H, error)) (hash H, err error) {
 	hashes, errs := all(ctx, p, send)
