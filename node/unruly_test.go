@@ -25,7 +25,13 @@ import (
 type unruly struct {
 	setting
 	chain *anvil.Node
+	panel *rpc.Panel
 	who   *wallet.Follower
+}
+
+// follow is what a node's process does when it begins.
+func (u *unruly) follow() {
+	u.who = &wallet.Follower{Desk: u.Hosts[0].Desk, Endpoints: map[string]*rpc.Panel{"eip155:1": u.panel}, Log: slog.New(slog.DiscardHandler)}
 }
 
 // What becomes of a signed transaction when its chain throws out blocks, forgets what waits or takes another in its place: the state says what is so on the chain, the same bytes are sent
@@ -50,14 +56,15 @@ func TestUnrulyChain(t *testing.T) {
 		"forgotten":                      (*unruly).forgotten,
 		"stuck below the base fee":       (*unruly).stuck,
 		"replaced, and back after all":   (*unruly).back,
+		"back after the node's restart":  (*unruly).backAnew,
 		"replaced by what is not signed": (*unruly).foreign,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := base.copy(t, name)
 			chain.Call(t, nil, "anvil_setNextBlockBaseFeePerGas", "0x3b9aca00") // no snapshot holds it
-			row(&unruly{s, chain, &wallet.Follower{
-				Desk: s.Hosts[0].Desk, Endpoints: map[string]*rpc.Panel{"eip155:1": panel}, Log: slog.New(slog.DiscardHandler),
-			}})
+			u := &unruly{setting: s, chain: chain, panel: panel}
+			u.follow()
+			row(u)
 		})
 		chain.Call(t, nil, "anvil_dropAllTransactions")
 		chain.Call(t, nil, "evm_revert", before)
@@ -280,7 +287,18 @@ func (u *unruly) price(perGas string) {
 }
 
 // back: the block with what replaced a transaction is thrown out, and another takes the one that was given up.
-func (u *unruly) back() {
+func (u *unruly) back() { u.comesBack(func() {}) }
+
+// backAnew: the node's process ended in between.
+func (u *unruly) backAnew() {
+	u.comesBack(func() {
+		u.Crash(u.Hosts[0])
+		u.Run("it is there again", func() bool { return u.Hosts[0].Up })
+		u.follow()
+	})
+}
+
+func (u *unruly) comesBack(meanwhile func()) {
 	st := u.sign(statement.ID{}, nil)
 	v := u.comes(st, intent.Seen)
 	bump := u.sign(st.ID(), func(r *evm.Request) { r.FeeCap, r.TipCap = big.NewInt(90e9), big.NewInt(2e9) })
@@ -288,6 +306,7 @@ func (u *unruly) back() {
 	u.chain.Mine(u.T, 1)
 	u.stands(u.comes(bump, intent.Confirmed), false)
 	u.comes(st, intent.Replaced)
+	meanwhile()
 	u.reorg(v.Raw)
 	u.comes(st, intent.Reorged)
 	u.comes(st, intent.Confirmed)

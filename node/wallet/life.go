@@ -26,7 +26,7 @@ type Follower struct {
 	Log       *slog.Logger
 
 	passed map[statement.ID]passed // transactions whose nonce another used, as it seems
-	late   map[statement.ID]late   // those given up of late: a reorganisation may bring them back
+	late   map[statement.ID]late   // those given up of late: a reorganisation may bring them back; nil before the first step
 }
 
 // passed is since when the account's mined nonce is above a transaction's that has no receipt.
@@ -50,6 +50,7 @@ const (
 
 // Step moves every signed transaction on by one look at its chain.
 func (w *Follower) Step(ctx context.Context, now time.Time) {
+	w.remember(now)
 	for _, s := range w.Desk.OnTheWay() {
 		c := w.Endpoints[s.Chain]
 		if c == nil || ctx.Err() != nil {
@@ -62,6 +63,19 @@ func (w *Follower) Step(ctx context.Context, now time.Time) {
 	for id, l := range w.late {
 		if err := w.revive(ctx, now, l); err != nil {
 			w.Log.Warn("replaced transaction not looked for", "intent", id.Short(), "error", err)
+		}
+	}
+}
+
+// remember has what was given up before this process looked for as well.
+func (w *Follower) remember(now time.Time) {
+	if w.late != nil {
+		return
+	}
+	w.passed, w.late = map[statement.ID]passed{}, map[statement.ID]late{}
+	for _, s := range w.Desk.GivenUp(now.Add(-lateFor)) {
+		if w.Endpoints[s.Chain] != nil {
+			w.late[s.ID] = late{s, now.Add(lateFor)}
 		}
 	}
 }
@@ -109,9 +123,6 @@ func (w *Follower) spent(ctx context.Context, now time.Time, c *rpc.Panel, s dec
 		p = passed{since: now}
 	}
 	p.looks++
-	if w.passed == nil {
-		w.passed, w.late = map[statement.ID]passed{}, map[statement.ID]late{}
-	}
 	w.passed[s.ID] = p
 	if p.looks < passedLooks || now.Sub(p.since) < passedFor {
 		return true, nil
