@@ -28,38 +28,23 @@ type endpoint interface {
 
 // checkEndpoints asks all chain endpoints at once how they stand, and names the chains of this node's vaults that have none.
 func (o *operator) checkEndpoints(ctx context.Context) []*pb.Check {
-	type asked struct {
-		endpoint
-		chain string
-		among int
-	}
-	var all []asked
-	for _, chain := range sortedKeys(o.d.Endpoints) {
-		for _, e := range o.d.Endpoints[chain].Members() {
-			all = append(all, asked{e, chain, len(o.d.Endpoints[chain].Members())})
+	panels := map[string][]endpoint{}
+	for chain, p := range o.d.Endpoints {
+		for _, e := range p.Members() {
+			panels[chain] = append(panels[chain], e)
 		}
 	}
-	for _, chain := range sortedKeys(o.d.Coins) {
-		for _, e := range o.d.Coins[chain].Members() {
-			all = append(all, asked{e, chain, len(o.d.Coins[chain].Members())})
+	for chain, p := range o.d.Coins {
+		for _, e := range p.Members() {
+			panels[chain] = append(panels[chain], e)
 		}
 	}
-	for _, chain := range sortedKeys(o.d.Solana) {
-		for _, e := range o.d.Solana[chain].Members() {
-			all = append(all, asked{e, chain, len(o.d.Solana[chain].Members())})
+	for chain, p := range o.d.Solana {
+		for _, e := range p.Members() {
+			panels[chain] = append(panels[chain], e)
 		}
 	}
-	out := make([]*pb.Check, len(all))
-	var wg sync.WaitGroup
-	for i, e := range all {
-		wg.Go(func() { out[i] = checkEndpoint(ctx, time.Now(), e.chain, e.endpoint) })
-	}
-	wg.Wait()
-	for i, e := range all {
-		if e.among == 1 && out[i].State == "ok" {
-			out[i].Next = "name another, of somebody else: this one's word on nonces, balances and blocks stands alone"
-		}
-	}
+	out := checkPanels(ctx, time.Now(), panels)
 	out = append(out, o.checkPurses()...)
 	var without []string
 	for _, v := range o.d.Keeper.Roots() {
@@ -88,6 +73,56 @@ func (o *operator) checkEndpoints(ctx context.Context) []*pb.Check {
 func readable(chain string) bool {
 	namespace, _, _ := strings.Cut(chain, ":")
 	return slices.Contains([]string{"eip155", "bip122", "solana"}, namespace)
+}
+
+// checkPanels says of each chain's endpoints how they stand, and whether enough of them can be used.
+func checkPanels(ctx context.Context, now time.Time, panels map[string][]endpoint) (out []*pb.Check) {
+	for _, chain := range sortedKeys(panels) {
+		for range panels[chain] {
+			out = append(out, nil)
+		}
+	}
+	var wg sync.WaitGroup
+	next := 0
+	for _, chain := range sortedKeys(panels) {
+		for _, e := range panels[chain] {
+			at := next
+			wg.Go(func() { out[at] = checkEndpoint(ctx, now, chain, e) })
+			next++
+		}
+	}
+	wg.Wait()
+	rows := out
+	for _, chain := range sortedKeys(panels) {
+		of := len(panels[chain])
+		out = append(out, checkMajority(chain, rows[:of])...)
+		rows = rows[of:]
+	}
+	return out
+}
+
+// checkMajority says where a chain's endpoints are too few to be believed: one that lies is then alone with the node, or would be once the others fail.
+func checkMajority(chain string, rows []*pb.Check) []*pb.Check {
+	usable := 0
+	for _, r := range rows {
+		if r.State != "fail" {
+			usable++
+		}
+	}
+	need := len(rows)/2 + 1
+	switch {
+	case len(rows) > 1 && usable < need:
+		return []*pb.Check{{
+			Name: "endpoints " + chain, State: "fail", What: fmt.Sprintf("%d of %d can be used, and %d must be: this node allows nothing there, whatever they say", usable, len(rows), need),
+			Next: "mend those that fail, or name others under \"rpc\" in node.json",
+		}}
+	case len(rows) == 1 && usable == 1:
+		return []*pb.Check{{
+			Name: "endpoints " + chain, State: "warn", What: "one alone: if it lies about nonces, balances, coins or blocks, this node believes it",
+			Next: "name two more, of others than whose it is, under \"rpc\" in node.json",
+		}}
+	}
+	return nil
 }
 
 // checkPurses says of each chain of Bitcoin how far its blocks were read.

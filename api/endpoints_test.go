@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	pb "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/node/rpc"
 )
 
@@ -58,5 +60,51 @@ func TestCheckEndpoint(t *testing.T) {
 				t.Errorf("%v", got)
 			}
 		})
+	}
+}
+
+// standing is an endpoint that stands in some way.
+type standing struct{ chain string }
+
+func (s standing) Endpoint() string { return "http://" + s.chain }
+
+func (s standing) Health(context.Context) (rpc.Health, error) {
+	if s.chain == "" {
+		return rpc.Health{}, errors.New("connection refused")
+	}
+	return rpc.Health{Chain: s.chain, Height: 16, At: time.Unix(1_700_000_000, 0)}, nil
+}
+
+// Where fewer than the node must hear can be used, doctor says that it signs nothing; of one that is alone, that it would be believed.
+func TestTooFewEndpoints(t *testing.T) {
+	const chain = "eip155:1"
+	up, off, other := standing{chain}, standing{}, standing{"eip155:2"}
+	for name, c := range map[string]struct {
+		of         []endpoint
+		state, has string // of the row about all; empty: there is none
+	}{
+		"one":                       {[]endpoint{up}, "warn", "one alone"},
+		"one, and it is down":       {[]endpoint{off}, "", ""}, // its own row fails
+		"two":                       {[]endpoint{up, up}, "", ""},
+		"one of two is down":        {[]endpoint{off, up}, "fail", "1 of 2 can be used, and 2 must be: this node allows nothing there"},
+		"one of three is down":      {[]endpoint{up, off, up}, "", ""},
+		"two of three are down":     {[]endpoint{off, up, off}, "fail", "1 of 3 can be used, and 2 must be"},
+		"two of four are elsewhere": {[]endpoint{other, up, up, other}, "fail", "2 of 4 can be used, and 3 must be"},
+	} {
+		all := checkPanels(t.Context(), time.Unix(1_700_000_000, 0), map[string][]endpoint{chain: c.of, "eip155:5": {standing{"eip155:5"}, standing{"eip155:5"}}})
+		var about []*pb.Check
+		for _, row := range all {
+			if strings.HasPrefix(row.Name, "endpoints ") {
+				about = append(about, row)
+			}
+		}
+		switch {
+		case len(all)-len(about) != len(c.of)+2:
+			t.Errorf("%s: %d rows", name, len(all))
+		case c.state == "" && len(about) > 0, c.state != "" && len(about) != 1:
+			t.Errorf("%s: %v", name, about)
+		case c.state != "" && (about[0].Name != "endpoints "+chain || about[0].State != c.state || !strings.Contains(about[0].What, c.has) || about[0].Next == ""):
+			t.Errorf("%s: %v", name, about[0])
+		}
 	}
 }

@@ -129,13 +129,22 @@ func (c *Circle) evmBalances(ctx context.Context, v Vault, on string) (Balances,
 	return out, nil
 }
 
-// maxBalance bounds an amount, in digits: 256 bits.
-const maxBalance = 78
+// maxDigits is how many decimal digits a number of 256 bits has at most.
+const maxDigits = 78
+
+// uint256 reads a node's decimal number, below 2²⁵⁶. It is measured before it is read: reading takes longer than its length says.
+func uint256(text string) (*big.Int, bool) {
+	if len(text) > maxDigits {
+		return nil, false
+	}
+	n, ok := new(big.Int).SetString(text, 10)
+	return n, ok && n.Sign() >= 0 && n.BitLen() <= 256
+}
 
 func (v Vault) readBalance(m *v1.Balance) (b Balance, err error) {
-	n, ok := new(big.Int).SetString(m.Amount, 10)
-	if !ok || n.Sign() < 0 || len(m.Amount) > maxBalance {
-		return b, fmt.Errorf("amount %.90q is no number", m.Amount)
+	n, ok := uint256(m.Amount)
+	if !ok {
+		return b, fmt.Errorf("amount %.90q is no number below 2²⁵⁶", m.Amount)
 	}
 	at, err := evm.ParseAddress(m.Address)
 	if err != nil {

@@ -31,14 +31,14 @@ var operators = []string{"acme", "bolt", "cora"}
 
 // world is a circle whose every secret the test knows.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	vault Vault
 	root  *big.Int // the vault's secret key, which nobody has in truth
 	stmt  statement.Statement
 	tx    *evm.Transaction
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, root: big.NewInt(0x5eed)}
 	r := charter.Roster{Circle: "test", Created: Now()}

@@ -111,9 +111,9 @@ func readQuote(node string, m *v1.QuoteResponse) (Quote, error) {
 		name, text string
 		to         **big.Int
 	}{{"fee cap", m.FeeCap, &q.FeeCap}, {"tip cap", m.TipCap, &q.TipCap}, {"balance", m.Balance, &q.Balance}} {
-		n, ok := new(big.Int).SetString(f.text, 10)
-		if !ok || n.Sign() < 0 || n.BitLen() > 256 {
-			return q, &VerifyError{node, fmt.Errorf("%s %.90q is no number", f.name, f.text)}
+		n, ok := uint256(f.text)
+		if !ok {
+			return q, &VerifyError{node, fmt.Errorf("%s %.90q is no number below 2²⁵⁶", f.name, f.text)}
 		}
 		*f.to = n
 	}

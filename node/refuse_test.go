@@ -112,7 +112,7 @@ func TestProposalsRefused(t *testing.T) {
 	}
 }
 
-func raw(t *testing.T, change func(*evm.Request)) []byte {
+func raw(t testing.TB, change func(*evm.Request)) []byte {
 	t.Helper()
 	to, err := evm.ParseAddress("0x" + strings.Repeat("11", 20))
 	if err != nil {

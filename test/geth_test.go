@@ -9,13 +9,20 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/cmd/ostraka/local"
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/internal/components"
+	"github.com/ostraka/ostraka/internal/components/anvil"
 )
 
 // TestDemoOnGeth runs the demo against geth --dev, with the rules of today and those of the
@@ -53,6 +60,72 @@ func TestDemoOnGeth(t *testing.T) {
 	}
 }
 
+// A real node's head is set back below the block that holds a transfer: at every operator's node it is thrown out, sent again as it was, and stands in another block.
+func TestSetHeadOnGeth(t *testing.T) {
+	for _, c := range components.Geth {
+		t.Run(c.Version, func(t *testing.T) {
+			const chain = "eip155:1337"
+			chainNode := &anvil.Node{URL: startGeth(t, c)} // it is asked in the same way
+			dir, err := os.MkdirTemp("", "o")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+			defer cancel()
+			circle, err := local.Start(ctx, local.Config{
+				Suite: charter.SuiteECDSA, Binary: binary, Dir: dir, Chain: chain, RPC: map[string]string{chain: chainNode.URL}, Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
+			})
+			t.Cleanup(circle.Stop)
+			for _, step := range []func(context.Context) error{circle.Found, circle.CreateVault, circle.AwaitVault} {
+				if err == nil {
+					err = step(ctx)
+				}
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := &lying{t: t, chain: chain, local: circle, eth: chainNode, asked: new(atomic.Int64)}
+			w.open(ctx)
+			s := w.sender(chain)
+			from, _, err := w.vault.Address(s.Root, chain, s.Path())
+			w.must(err)
+			w.eth.Call(t, nil, "eth_sendTransaction", map[string]string{"from": w.eth.Accounts(t)[0], "to": from, "value": "0xde0b6b3a7640000"})
+			var balance string
+			for balance != "0xde0b6b3a7640000" {
+				w.eth.Call(t, &balance, "eth_getBalance", from, "latest")
+			}
+			w.setBack(w.ask(w.transfer(nil)))
+		})
+	}
+}
+
+// setBack sets the chain's head below the block of a transaction, once it is confirmed.
+func (w *lying) setBack(st statement.Statement) {
+	before := w.until("mined", st, func(c *client.Case) bool { return c.Signed != nil && all(c, "confirmed") })
+	if w.t.Failed() {
+		return
+	}
+	w.eth.Call(w.t, nil, "debug_setHead", fmt.Sprintf("%#x", before.Views[0].Height-1))
+	thrown := map[string]bool{}
+	after := w.until("set back", st, func(c *client.Case) bool {
+		for _, v := range c.Views {
+			if v.State != "confirmed" {
+				thrown[v.Node] = true
+			}
+		}
+		return len(thrown) == 3 && all(c, "confirmed")
+	})
+	if w.t.Failed() {
+		return
+	}
+	var r *struct{ Status, BlockNumber string }
+	w.eth.Call(w.t, &r, "eth_getTransactionReceipt", after.Signed.Hash)
+	if r == nil || r.Status != "0x1" || r.BlockNumber != fmt.Sprintf("%#x", after.Views[0].Height) || !bytes.Equal(before.Signed.Raw, after.Signed.Raw) {
+		w.t.Errorf("%s before, %s after: %+v", before.Signed.Hash, after.Signed.Hash, r)
+	}
+}
+
 // startGeth starts a development chain and waits until it answers.
 func startGeth(t *testing.T, c components.Component) (url string) {
 	t.Helper()
@@ -70,7 +143,7 @@ func startGeth(t *testing.T, c components.Component) (url string) {
 	}
 	rpc := port()
 	cmd := exec.Command(program, "--dev", "--datadir", t.TempDir(), "--http", "--http.addr", "127.0.0.1", "--http.port", fmt.Sprint(rpc),
-		"--http.api", "eth,net,web3", "--ipcdisable", "--port", "0", "--nodiscover", "--authrpc.port", fmt.Sprint(port()))
+		"--http.api", "eth,net,web3,debug", "--ipcdisable", "--port", "0", "--nodiscover", "--authrpc.port", fmt.Sprint(port()))
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

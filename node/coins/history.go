@@ -136,6 +136,9 @@ func decodeMove(value []byte) (*move, error) {
 	})
 	if d.More() {
 		m.more, m.received, m.spent = int(d.Uint(4, 1<<20)), d.Uint(5, math.MaxUint64), d.Uint(6, math.MaxUint64)
+		if d.Err() == nil && m.more == 0 {
+			d.Fail(4, errors.New("is 0, and what is more than listed stands only where there is some"))
+		}
 	}
 	return m, d.Done()
 }

@@ -148,14 +148,31 @@ type Sent struct {
 func (d *Desk) OnTheWay() (out []Sent) {
 	for _, f := range d.moving() {
 		f.mu.Lock()
-		switch s := f.life.State(); s {
+		switch f.life.State() {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
 			if travels(f.payload) && f.raw != nil {
-				_, block := f.life.Block()
-				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Vault, f.life.Intent().Chain, f.payload, f.raw, f.life.Hash(), s, block})
+				out = append(out, f.sent())
 			}
 		}
 		f.mu.Unlock()
 	}
 	return out
+}
+
+// GivenUp lists the signed transactions that were called replaced, or lapsed, after a time: whoever follows them anew looks for them still.
+func (d *Desk) GivenUp(after time.Time) (out []Sent) {
+	for _, f := range d.all() {
+		f.mu.Lock()
+		if (f.life.State() == intent.Replaced || f.life.Lapsed()) && f.life.Changed().After(after) && travels(f.payload) && f.raw != nil {
+			out = append(out, f.sent())
+		}
+		f.mu.Unlock()
+	}
+	return out
+}
+
+// sent is a file's transaction on its chain. The caller holds the file's lock.
+func (f *file) sent() Sent {
+	_, block := f.life.Block()
+	return Sent{f.stmt.ID(), f.life.Intent().Vault, f.life.Intent().Chain, f.payload, f.raw, f.life.Hash(), f.life.State(), block}
 }

@@ -115,13 +115,12 @@ func (p *Panel) Missing(ctx context.Context, hash evm.Hash) (bool, error) {
 	return err == nil && !slices.ContainsFunc(all, func(x said[bool]) bool { return !x.Value }), err
 }
 
-// Knows says that some endpoint knows a transaction, in its pool or in a block.
-func (p *Panel) Knows(ctx context.Context, hash evm.Hash) (bool, error) {
-	all, err := ask(ctx, p, "a transaction", func(ctx context.Context, c *EVM) (bool, error) {
+// Knows says whether some endpoint knows a transaction, in its pool or in a block, and whether every one does: one that lies keeps nothing from the others.
+func (p *Panel) Knows(ctx context.Context, hash evm.Hash) (some, every bool, err error) {
+	return endpoint.Known(ctx, &p.Panel, "a transaction", func(ctx context.Context, c *EVM) (bool, error) {
 		_, ok, err := c.TransactionByHash(ctx, hash)
 		return ok, err
 	})
-	return err == nil && slices.ContainsFunc(all, func(x said[bool]) bool { return x.Value }), err
 }
 
 // SendRaw gives a signed transaction to all endpoints. It is sent if one of them took it: what they refuse or do not answer is given back only if none did.

@@ -118,14 +118,17 @@ func TestPanelFollows(t *testing.T) {
 		t.Errorf("two receipts: %t, %v", found, err)
 	}
 	for name, c := range map[string]struct {
-		p              *rpc.Panel
-		missing, knows bool
-	}{"nobody": {panel(t, none, none), true, false}, "one pool": {panel(t, none, pool), true, true}, "one block": {panel(t, none, mined), false, false}} {
+		p                     *rpc.Panel
+		missing, knows, every bool
+	}{
+		"nobody": {panel(t, none, none), true, false, false}, "one pool": {panel(t, none, pool), true, true, false}, "both pools": {panel(t, pool, pool), true, true, true},
+		"two pools of three": {panel(t, pool, pool, script{dead: "x"}), true, true, false}, "one block": {panel(t, none, mined), false, false, false},
+	} {
 		if missing, err := c.p.Missing(ctx, tx.Hash); err != nil || missing != c.missing {
 			t.Errorf("%s: missing %t, %v", name, missing, err)
 		}
-		if knows, err := c.p.Knows(ctx, tx.Hash); err != nil || knows != c.knows {
-			t.Errorf("%s: known %t, %v", name, knows, err)
+		if knows, every, err := c.p.Knows(ctx, tx.Hash); err != nil || knows != c.knows || every != c.every {
+			t.Errorf("%s: known %t, by all %t, %v", name, knows, every, err)
 		}
 	}
 	far := well().but("eth_blockNumber", `"result":"0x70"`).but("eth_getTransactionCount", `"result":"0x9"`)

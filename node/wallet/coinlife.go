@@ -75,22 +75,30 @@ func (p *Purses) taken(s *shelf, b *payload.Bitcoin) (by psbt.ID, height uint32,
 	return by, 0, false
 }
 
-// send gives a transaction to the endpoints until one of them has it. A refusal is no end: what it builds on may be on its way, and a higher rate may be asked only now.
+// send gives a transaction to the endpoints as long as any of them does not have it: one that says that it does keeps it from no other. A refusal is no end: what it builds on may be on
+// its way, and a higher rate may be asked only now.
 func (p *Purses) send(ctx context.Context, now time.Time, panel *coin.Panel, sent decide.Sent, b *payload.Bitcoin) error {
+	some, every := false, false
+	var err error
 	if sent.State != intent.Signed {
-		if known, err := panel.Knows(ctx, b.ID()); err != nil || known {
-			if known {
-				err = p.Desk.OnChain(ctx, now, sent.ID, intent.WasSeen{})
-			}
+		if some, every, err = panel.Knows(ctx, b.ID()); err != nil {
 			return err
 		}
 	}
-	_, err := panel.SendRaw(ctx, sent.Raw)
-	if rejected := (*endpoint.Rejected)(nil); errors.As(err, &rejected) && sent.State == intent.Seen {
-		return p.Desk.OnChain(ctx, now, sent.ID, intent.WasDropped{})
+	if !every {
+		_, err = panel.SendRaw(ctx, sent.Raw)
 	}
-	if err != nil || sent.State != intent.Signed {
+	rejected := (*endpoint.Rejected)(nil)
+	switch {
+	case some:
+		return p.Desk.OnChain(ctx, now, sent.ID, intent.WasSeen{})
+	case sent.State == intent.Signed && err == nil:
+		return p.Desk.OnChain(ctx, now, sent.ID, intent.WasBroadcast{})
+	case sent.State == intent.Signed || !errors.As(err, &rejected):
 		return err
+	case sent.State == intent.Dropped:
+		return nil
 	}
-	return p.Desk.OnChain(ctx, now, sent.ID, intent.WasBroadcast{})
+	p.Log.Warn("transaction dropped: its chain's nodes forgot it, and refuse it", "intent", sent.ID.Short(), "transaction", sent.Hash, "error", err)
+	return p.Desk.OnChain(ctx, now, sent.ID, intent.WasDropped{})
 }

@@ -23,7 +23,7 @@ type Landings struct {
 	Log    *slog.Logger
 
 	passed doubts
-	late   map[statement.ID]late
+	late   map[statement.ID]late // those given up of late; nil before the first step
 	sent   map[statement.ID]time.Time // when it was sent last
 }
 
@@ -32,9 +32,7 @@ const resendEvery = 5 * time.Second
 
 // Step moves every signed transaction on by one look at its chain.
 func (l *Landings) Step(ctx context.Context, now time.Time) {
-	if l.passed == nil {
-		l.passed, l.late, l.sent = doubts{}, map[statement.ID]late{}, map[statement.ID]time.Time{}
-	}
+	l.remember(now)
 	underway := map[statement.ID]bool{}
 	for _, s := range l.Desk.OnTheWay() {
 		p, ok := s.Payload.(*payload.Solana)
@@ -56,6 +54,19 @@ func (l *Landings) Step(ctx context.Context, now time.Time) {
 	for id, x := range l.late {
 		if err := l.revive(ctx, now, x); err != nil {
 			l.Log.Warn("transaction that was given up not looked for", "intent", id.Short(), "error", err)
+		}
+	}
+}
+
+// remember has what was given up before this process looked for as well.
+func (l *Landings) remember(now time.Time) {
+	if l.late != nil {
+		return
+	}
+	l.passed, l.late, l.sent = doubts{}, map[statement.ID]late{}, map[statement.ID]time.Time{}
+	for _, s := range l.Desk.GivenUp(now.Add(-lateFor)) {
+		if l.Panels[s.Chain] != nil {
+			l.late[s.ID] = late{s, now.Add(lateFor)}
 		}
 	}
 }

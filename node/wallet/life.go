@@ -26,7 +26,7 @@ type Follower struct {
 	Log       *slog.Logger
 
 	passed doubts                // transactions whose nonce another used, as it seems
-	late   map[statement.ID]late // those given up of late: a reorganisation may bring them back
+	late   map[statement.ID]late // those given up of late: a reorganisation may bring them back; nil before the first step
 }
 
 // doubts are the transactions that seem to have no way onto their chain any more.
@@ -64,6 +64,7 @@ const (
 
 // Step moves every signed transaction on by one look at its chain.
 func (w *Follower) Step(ctx context.Context, now time.Time) {
+	w.remember(now)
 	for _, s := range w.Desk.OnTheWay() {
 		c := w.Endpoints[s.Chain]
 		if c == nil || ctx.Err() != nil {
@@ -76,6 +77,19 @@ func (w *Follower) Step(ctx context.Context, now time.Time) {
 	for id, l := range w.late {
 		if err := w.revive(ctx, now, l); err != nil {
 			w.Log.Warn("replaced transaction not looked for", "intent", id.Short(), "error", err)
+		}
+	}
+}
+
+// remember has what was given up before this process looked for as well.
+func (w *Follower) remember(now time.Time) {
+	if w.late != nil {
+		return
+	}
+	w.passed, w.late = doubts{}, map[statement.ID]late{}
+	for _, s := range w.Desk.GivenUp(now.Add(-lateFor)) {
+		if w.Endpoints[s.Chain] != nil {
+			w.late[s.ID] = late{s, now.Add(lateFor)}
 		}
 	}
 }
@@ -117,9 +131,6 @@ func (w *Follower) spent(ctx context.Context, now time.Time, c *rpc.Panel, s dec
 	// The receipt is asked for again after the nonce: it may have come between the two.
 	if missing, err := c.Missing(ctx, hash); err != nil || !missing {
 		return true, err
-	}
-	if w.passed == nil {
-		w.passed, w.late = doubts{}, map[statement.ID]late{}
 	}
 	if !w.passed.grown(s.ID, now) {
 		return true, nil
@@ -165,11 +176,35 @@ func (w *Follower) follow(ctx context.Context, now time.Time, c *rpc.Panel, s de
 	if refusal != nil {
 		return refusal
 	}
-	if known, err := c.Knows(ctx, hash); err != nil || known {
-		return errors.Join(err, w.seen(ctx, now, s.ID, known))
+	return w.spread(ctx, now, c, s, hash)
+}
+
+// spread sends a transaction on as long as any endpoint does not have it: one that says that it does keeps it from no other. It is seen where one has it.
+func (w *Follower) spread(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent, hash evm.Hash) error {
+	some, every, err := c.Knows(ctx, hash)
+	if err != nil {
+		return err
 	}
-	_, err = c.SendRaw(ctx, s.Raw)
-	return err
+	if !every {
+		_, err = c.SendRaw(ctx, s.Raw)
+	}
+	if some {
+		return w.Desk.OnChain(ctx, now, s.ID, intent.WasSeen{})
+	}
+	return w.forgotten(ctx, now, s, err)
+}
+
+// forgotten notes that the chain's nodes have lost a transaction and take it no more: the blocks' fee has risen above it, or another in the pool has its nonce. It is sent on: they may take
+// it again.
+func (w *Follower) forgotten(ctx context.Context, now time.Time, s decide.Sent, err error) error {
+	if rejected := (*rpc.Rejected)(nil); !errors.As(err, &rejected) || s.State == intent.Signed {
+		return err
+	}
+	if s.State == intent.Dropped {
+		return nil
+	}
+	w.Log.Warn("transaction dropped: its chain's nodes forgot it, and refuse it", "intent", s.ID.Short(), "hash", s.Hash, "error", err)
+	return w.Desk.OnChain(ctx, now, s.ID, intent.WasDropped{})
 }
 
 // broadcast sends a signed transaction for the first time. A chain's refusal is given back
@@ -185,14 +220,10 @@ func (w *Follower) broadcast(ctx context.Context, now time.Time, c *rpc.Panel, s
 	return nil, w.Desk.OnChain(ctx, now, s.ID, intent.WasBroadcast{})
 }
 
-func (w *Follower) seen(ctx context.Context, now time.Time, id statement.ID, known bool) error {
-	if !known {
-		return nil
-	}
-	return w.Desk.OnChain(ctx, now, id, intent.WasSeen{})
-}
-
 func (w *Follower) mined(ctx context.Context, now time.Time, c *rpc.Panel, s decide.Sent, r rpc.Receipt) error {
+	if s.State == intent.Confirmed && s.Block != r.BlockHash.String() { // thrown out, and in another again: it may have failed there
+		return w.Desk.OnChain(ctx, now, s.ID, intent.WasReorged{})
+	}
 	if s.State != intent.Confirmed {
 		ev := intent.WasConfirmed{Height: r.Block, Block: r.BlockHash.String(), Reverted: !r.Success}
 		if err := w.Desk.OnChain(ctx, now, s.ID, ev); err != nil {

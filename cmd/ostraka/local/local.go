@@ -38,12 +38,13 @@ import (
 
 // Config says which circle to run.
 type Config struct {
-	Binary    string            // of ostraka
-	Dir       string            // exists and is empty
-	RPC       map[string]string // chain → endpoint, for every node
-	Chain     string            // that the vault signs for
-	Suite     string            // of its key
-	Tier      string            // of the vault; warm if empty
+	Binary    string              // of ostraka
+	Dir       string              // exists and is empty
+	RPC       map[string]string   // chain → endpoint, for every node
+	Endpoints map[string][]string // by operator: CHAIN=ENDPOINT of its own node, beside RPC
+	Chain     string              // that the vault signs for
+	Suite     string              // of its key
+	Tier      string              // of the vault; warm if empty
 	Initiator string
 	Approvers []string
 	Quorum    int
@@ -235,6 +236,9 @@ func (c *Circle) init(ctx context.Context, o *Operator) error {
 	}
 	for chain, url := range c.RPC {
 		args = append(args, "--rpc", chain+"="+url)
+	}
+	for _, endpoint := range c.Endpoints[o.Name] {
+		args = append(args, "--rpc", endpoint)
 	}
 	cmd := exec.CommandContext(ctx, c.binary(o), args...)
 	var errs strings.Builder

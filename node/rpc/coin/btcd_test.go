@@ -152,7 +152,7 @@ func TestCheckWithIndex(t *testing.T) {
 	s := spends(t, btcd.Script(), gone)
 	s.Replacing, s.Own = true, func(psbt.ID) bool { return true }
 	wantCheck(t, "spent in a block", both(t, n).Check(t.Context(), s), coin.FieldCoin, "is spent")
-	if known, err := both(t, n).Knows(t.Context(), psbt.ID(gone.ID)); err != nil || !known {
+	if known, _, err := both(t, n).Knows(t.Context(), psbt.ID(gone.ID)); err != nil || !known {
 		t.Errorf("a transaction in a block, with an index: known %t, %v", known, err)
 	}
 }
@@ -299,11 +299,11 @@ func TestSend(t *testing.T) {
 			t.Errorf("%s: %v, want a rejection with %q", name, err, says)
 		}
 	}
-	if known, err := p.Knows(ctx, psbt.ID(id)); err != nil || known {
+	if known, _, err := p.Knows(ctx, psbt.ID(id)); err != nil || known {
 		t.Errorf("before it is sent: known %t, %v", known, err)
 	}
 	sent("a transaction", raw, id)
-	if known, err := p.Knows(ctx, psbt.ID(id)); err != nil || !known {
+	if known, _, err := p.Knows(ctx, psbt.ID(id)); err != nil || !known {
 		t.Errorf("in the pool: known %t, %v", known, err)
 	}
 	refuses("one that pays too little more", other, otherID, psbt.ID(id).String()+", which spends it")
@@ -311,7 +311,7 @@ func TestSend(t *testing.T) {
 	refuses("what it replaced", raw, id, psbt.ID(betterID).String())
 	n.Mine(t, 1)
 	sent("what stands in a block", better, betterID)
-	if known, err := p.Knows(ctx, psbt.ID(betterID)); err != nil || known {
+	if known, _, err := p.Knows(ctx, psbt.ID(betterID)); err != nil || known {
 		t.Errorf("in a block, without an index: known %t, %v", known, err)
 	}
 	refuses("what spends a coin that is gone", raw, id, "is spent")

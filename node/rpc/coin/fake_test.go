@@ -190,7 +190,7 @@ func TestRubbish(t *testing.T) {
 	rate := func(ctx context.Context, p *coin.Panel) error { _, err := p.Rate(ctx, 2); return err }
 	least := func(ctx context.Context, p *coin.Panel) error { _, err := p.MinRate(ctx); return err }
 	health := func(ctx context.Context, p *coin.Panel) error { _, err := p.Members()[0].Health(ctx); return err }
-	knows := func(ctx context.Context, p *coin.Panel) error { _, err := p.Knows(ctx, signed.ID()); return err }
+	knows := func(ctx context.Context, p *coin.Panel) error { _, _, err := p.Knows(ctx, signed.ID()); return err }
 	value := func(v string) string { return txOut(3, v, payee, false) }
 	for _, c := range []struct {
 		ask           func(context.Context, *coin.Panel) error
@@ -412,14 +412,17 @@ func TestPanelSends(t *testing.T) {
 	}
 	knows := well().but("getrawtransaction", result(fmt.Sprintf(`{"hex":"%x"}`, signed.Bytes())))
 	for name, c := range map[string]struct {
-		of    []script
-		knows bool
-	}{"nobody": {[]script{takes, takes}, false}, "one": {[]script{takes, knows}, true}, "one, and one is down": {[]script{takes, off, knows}, true}} {
-		if is, err := serve(t, c.of...).Knows(ctx, id); err != nil || is != c.knows {
-			t.Errorf("%s knows it: %t, %v", name, is, err)
+		of          []script
+		some, every bool
+	}{
+		"nobody": {[]script{takes, takes}, false, false}, "one": {[]script{takes, knows}, true, false}, "both": {[]script{knows, knows}, true, true},
+		"one, and one is down": {[]script{takes, off, knows}, true, false}, "two, and one is down": {[]script{knows, off, knows}, true, false},
+	} {
+		if some, every, err := serve(t, c.of...).Knows(ctx, id); err != nil || some != c.some || every != c.every {
+			t.Errorf("%s knows it: some %t, every one %t, %v", name, some, every, err)
 		}
 	}
-	if is, err := serve(t, knows, off).Knows(ctx, id); err == nil {
+	if is, _, err := serve(t, knows, off).Knows(ctx, id); err == nil {
 		t.Errorf("one of two is down: known %t", is)
 	}
 }

@@ -97,10 +97,9 @@ func (p *Panel) Block(ctx context.Context, id psbt.ID) ([]byte, error) {
 	return nil, fmt.Errorf("block %s: no endpoint gives it: %w", id, errors.Join(errs...))
 }
 
-// Knows says whether some endpoint has a transaction in its pool or, where it has an index of transactions, in a block.
-func (p *Panel) Knows(ctx context.Context, id psbt.ID) (bool, error) {
-	all, err := endpoint.Ask(ctx, &p.Panel, "a transaction", func(ctx context.Context, m *Client) (bool, error) { return m.Knows(ctx, id) })
-	return err == nil && slices.ContainsFunc(all, func(x endpoint.Said[*Client, bool]) bool { return x.Value }), err
+// Knows says whether some endpoint has a transaction in its pool or, where it has an index of transactions, in a block, and whether every one does: one that lies keeps nothing from the others.
+func (p *Panel) Knows(ctx context.Context, id psbt.ID) (some, every bool, err error) {
+	return endpoint.Known(ctx, &p.Panel, "a transaction", func(ctx context.Context, m *Client) (bool, error) { return m.Knows(ctx, id) })
 }
 
 // SendRaw gives a signed transaction to all endpoints (Client.SendRaw). It is sent if one of them has it then: what they refuse or do not answer is given back only if none has.

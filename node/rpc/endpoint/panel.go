@@ -106,12 +106,25 @@ func Ask[M Member, T any](ctx context.Context, p *Panel[M], what string, q func(
 	if len(out) >= p.Need() {
 		return out, nil
 	}
-	err := errors.Join(errs...)
 	if len(p.members) == 1 {
-		return nil, err
+		return nil, errs[0]
 	}
-	return nil, fmt.Errorf("%s: %d of %d endpoints answer, and %d must: %w", what, len(out), len(p.members), p.Need(), err)
+	silent := silences(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
+	return nil, fmt.Errorf("%s: %d of %d endpoints answer, and %d must: %w", what, len(out), len(p.members), p.Need(), silent)
 }
+
+// silences are what endpoints did that gave no answer, in one line: people read it as the reason for which an intent waits.
+type silences []error
+
+func (s silences) Error() string {
+	var texts []string
+	for _, err := range s {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (s silences) Unwrap() []error { return s }
 
 // Agreed is what all answers are, in words. There is one at least.
 func Agreed[M Member, T any](all []Said[M, T], what string, words func(T) string) (T, error) {
@@ -173,6 +186,21 @@ func Fields(err error) (out []string) {
 		out = append(out, string(m.Field))
 	}
 	return out
+}
+
+// Known says whether some endpoint that answers says yes, and whether all do, each of the panel's.
+func Known[M Member](ctx context.Context, p *Panel[M], what string, knows func(context.Context, M) (bool, error)) (some, every bool, err error) {
+	all, err := Ask(ctx, p, what, knows)
+	if err != nil {
+		return false, false, err
+	}
+	n := 0
+	for _, x := range all {
+		if x.Value {
+			n++
+		}
+	}
+	return n > 0, n == len(p.members), nil
 }
 
 // Send gives a signed transaction to all endpoints, and returns its hash. It is sent if one of them took it: what they refuse or do not answer is given back only if none did.

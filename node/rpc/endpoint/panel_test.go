@@ -48,6 +48,7 @@ func TestJudge(t *testing.T) {
 		of   any    // the error's type
 	}{
 		{"well", "", nil}, {"well,well,silence", "", nil}, {"well,silence", "1 of 2 endpoints answer", nil}, {"well,refusal", "1 of 2 endpoints answer", nil},
+		{"silence,well,refusal", "1 of 3 endpoints answer, and 2 must: call  at : nothing; ; call  at : refused", new(*endpoint.CallError)}, // in one line, for people
 		{"refusal", "refused", new(*endpoint.CallError)}, {"behind,far behind", "awaits block 2", new(*endpoint.Behind)}, {"later,later", "later", new(later)},
 		{"behind,later", "that it comes later", new(*endpoint.DisagreementError)}, {"well,behind", "that it is not there yet", new(*endpoint.DisagreementError)},
 		{"a,a", "a: expected", new(*endpoint.Mismatch)}, {"a and b,b and a", "a: expected", new(*endpoint.Mismatch)},
