@@ -23,7 +23,7 @@ type Landings struct {
 	Log    *slog.Logger
 
 	passed doubts
-	late   map[statement.ID]late // those given up of late; nil before the first step
+	late   map[statement.ID]late      // those given up of late; nil before the first step
 	sent   map[statement.ID]time.Time // when it was sent last
 }
 

@@ -6,4 +6,5 @@ package rehearse
 const (
 	sweepTokens = 6  // of which three fail
 	sweepCoins  = 20 // of Bitcoin, of both kinds
+	sweepMints  = 4  // of Solana
 )

@@ -6,4 +6,5 @@ package rehearse
 const (
 	sweepTokens = 50  // of which three fail
 	sweepCoins  = 200 // of Bitcoin, of both kinds
+	sweepMints  = 20  // of Solana
 )

@@ -3,6 +3,8 @@ package rehearse
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -22,12 +24,14 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/chain/solana"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/internal/components"
 	"github.com/ostraka/ostraka/internal/components/anvil"
 	"github.com/ostraka/ostraka/internal/components/btcd"
+	"github.com/ostraka/ostraka/internal/components/litesvm"
 )
 
 const (
@@ -55,7 +59,10 @@ type haul struct {
 	evm    *anvil.Node
 	btc    *btcd.Node
 	tokens map[string]*anvil.Contract // that move
-	args   []string                   // of the sweep
+	sol    *litesvm.Node
+	mints  []litesvm.Token
+	lamp   litesvm.Key // the vault's address on Solana
+	args   []string    // of the sweep
 
 	first, poor common.Address // the vault's: with ether, and without
 	dated       int            // height of Bitcoin's chain before anything is swept
@@ -78,7 +85,8 @@ func TestSweptInAnEmergency(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, "github.com/ostraka/ostraka/cmd/ostraka").CombinedOutput(); err != nil {
 		t.Fatalf("build the program: %v\n%s", err, out)
 	}
-	h := &haul{t: t, evm: anvil.Start(t), btc: btcd.Start(t), tokens: map[string]*anvil.Contract{}}
+	h := &haul{t: t, evm: anvil.Start(t), btc: btcd.Start(t), sol: litesvm.Start(t), tokens: map[string]*anvil.Contract{}}
+	h.sol.Warp(t, 10)
 	h.tale = &tale{Stage: NewStage(program, filepath.Join(dir, "s"), h.evm.URL), to: Listener{
 		Busy: func(what string) { t.Logf("%s: %s", time.Now().Format("05.000"), what) },
 		Step: func(s Step) {
@@ -140,21 +148,26 @@ func (h *haul) found(ctx context.Context) {
 		h.tokens[name] = h.evm.Deploy(h.t, components.PermitToken, "ERC20", big.NewInt(1e18))
 		add(name, h.tokens[name].Address)
 	}
-	assets = append(assets, charter.Asset{Name: "btc", Chain: regtest, Decimals: 8, Unit: 5})
+	assets = append(assets, charter.Asset{Name: "btc", Chain: regtest, Decimals: 8, Unit: 5}, charter.Asset{Name: "sol", Chain: litesvm.Chain, Decimals: 9, Unit: 6})
+	for i := range sweepMints {
+		h.mints = append(h.mints, h.sol.Mint(h.t, 6))
+		assets = append(assets, charter.Asset{Name: fmt.Sprintf("spl-%02d", i), Chain: litesvm.Chain, Contract: litesvm.Text(h.mints[i].Mint), Decimals: 6, Unit: 4})
+	}
 	g, err := h.guardians(ctx, 5)
 	h.ok(err)
 	h.guards = g
 	dir, err := h.folder()
 	h.ok(err)
-	plan := strings.Replace(hurtPlan, "      destinations:\n", fmt.Sprintf("      destinations:\n        - name: coin-refuge\n          chain: %q\n          address: %q\n", regtest, bitcoinRefuge), 1)
+	plan := strings.Replace(hurtPlan, "      destinations:\n", fmt.Sprintf("      destinations:\n        - name: coin-refuge\n          chain: %q\n          address: %q\n        - name: lamp-refuge\n          chain: %q\n          address: %q\n",
+		regtest, bitcoinRefuge, litesvm.Chain, litesvm.Text(solanaRefuge())), 1)
 	h.people = map[string]*client.Circle{}
 	h.circle, err = local.Start(ctx, local.Config{
 		Binary: h.binary, Dir: dir, Chain: chainID, Suite: charter.SuiteECDSA, Initiator: alice, Approvers: []string{bob, carol}, Others: []string{dave}, Assets: assets,
-		Quorum: 2, Threshold: 3, Standby: true, RPC: map[string]string{chainID: h.evm.URL, regtest: h.btc.URL},
+		Quorum: 2, Threshold: 3, Standby: true, RPC: map[string]string{chainID: h.evm.URL, regtest: h.btc.URL, litesvm.Chain: h.sol.URL},
 		Amend: func(file string) string {
 			return strings.NewReplacer(
-				"heartbeat: 3600", "heartbeat: 60", "suites: ["+charter.SuiteECDSA+"]", "suites: ["+charter.SuiteBIP340+", "+charter.SuiteECDSA+"]",
-				fmt.Sprintf("chains: [%q]", chainID), fmt.Sprintf("chains: [%q, %q]", regtest, chainID),
+				"heartbeat: 3600", "heartbeat: 60", "suites: ["+charter.SuiteECDSA+"]", "suites: ["+charter.SuiteBIP340+", "+charter.SuiteECDSA+", "+charter.SuiteEd25519+"]",
+				fmt.Sprintf("chains: [%q]", chainID), fmt.Sprintf("chains: [%q, %q, %q]", regtest, litesvm.Chain, chainID),
 			).Replace(guarded(proper(file), g.cards, plan))
 		},
 	})
@@ -239,9 +252,17 @@ func (h *haul) fill(ctx context.Context) {
 	}
 	h.btc.Mine(h.t, 1)
 	h.dated = h.btc.Height(h.t)
+	lamp, _ := h.address(ctx, charter.SuiteEd25519)
+	k, err := solana.ParseKey(lamp)
+	h.ok(err)
+	h.lamp = litesvm.Key(k)
+	h.sol.Airdrop(h.t, h.lamp, 1e9)
+	for _, m := range h.mints {
+		h.sol.Give(h.t, m, h.lamp, 3_000_000)
+	}
 }
 
-// emergency goes from cora's loss to new shares of both keys.
+// emergency goes from cora's loss to new shares of all keys.
 func (h *haul) emergency(ctx context.Context) {
 	h.t.Helper()
 	cora := h.operator("cora")
@@ -254,7 +275,7 @@ func (h *haul) emergency(ctx context.Context) {
 	h.ok(h.reaches(ctx, "the delay runs to its end", id, "active", 2*awhile, "acme", "bolt", "dora"))
 	h.must(ctx, nil, "sos", "activate", local.VaultName, "--with", "dora", "--dir", h.operator("acme").Dir)
 	appeal := filepath.Join(h.guards.folder, "treasury.appeal")
-	h.appealedTwice(ctx, appeal)
+	h.appealedThrice(ctx, appeal)
 	for i := range 3 {
 		file := filepath.Join(h.guards.folder, fmt.Sprintf("guardian-%d.contribution", i+1))
 		h.must(ctx, nil, "sos", "support", "--request", appeal, "--key", h.guards.keys[i], "-i", h.guards.identity, "--out", file, "--charter", h.charterID, "--yes")
@@ -271,20 +292,20 @@ func (h *haul) emergency(ctx context.Context) {
 					EpochNumber uint64 `json:"epoch_number"`
 				}
 			}
-			if json.Unmarshal([]byte(r.out), &doc) != nil || len(doc.Roots) != 2 || doc.Roots[0].EpochNumber == 0 || doc.Roots[1].EpochNumber == 0 {
+			if json.Unmarshal([]byte(r.out), &doc) != nil || len(doc.Roots) != 3 || doc.Roots[0].EpochNumber == 0 || doc.Roots[1].EpochNumber == 0 || doc.Roots[2].EpochNumber == 0 {
 				return false, sleep(ctx, 300*time.Millisecond)
 			}
 		}
 		return true, nil
 	})
 	if err == nil && !ok {
-		err = errors.New("acme, bolt and dora have no new shares of both keys")
+		err = errors.New("acme, bolt and dora have no new shares of all keys")
 	}
 	h.ok(err)
 }
 
-// appealedTwice waits until both keys are activated, and writes what guardians are sent.
-func (h *haul) appealedTwice(ctx context.Context, file string) {
+// appealedThrice waits until all keys are activated, and writes what guardians are sent.
+func (h *haul) appealedThrice(ctx context.Context, file string) {
 	h.t.Helper()
 	var last string
 	ok, err := poll(ctx, 2*awhile, func() (bool, error) {
@@ -296,7 +317,7 @@ func (h *haul) appealedTwice(ctx context.Context, file string) {
 			Charter     string
 			Activations []struct{ Contributors []string }
 		}
-		if last = r.said(); r.code == 0 && json.Unmarshal([]byte(r.out), &doc) == nil && len(doc.Activations) == 2 {
+		if last = r.said(); r.code == 0 && json.Unmarshal([]byte(r.out), &doc) == nil && len(doc.Activations) == 3 {
 			h.charterID = doc.Charter
 			return true, nil
 		}
@@ -304,7 +325,7 @@ func (h *haul) appealedTwice(ctx context.Context, file string) {
 		return false, sleep(ctx, 500*time.Millisecond)
 	})
 	if err == nil && !ok {
-		err = fmt.Errorf("`ostraka sos appeal` names no two activations: %s", last)
+		err = fmt.Errorf("`ostraka sos appeal` names no three activations: %s", last)
 	}
 	h.ok(err)
 }
@@ -388,10 +409,11 @@ func (h *haul) arrived() (n int) {
 	return n
 }
 
-// swept kills the sweep while it moves Bitcoin, while it moves tokens, and while it raises fees; then lets it end, and has somebody send the coins that an address lacks.
+// swept kills the sweep while it moves Bitcoin, while it moves tokens of Solana and of Ethereum, and while it raises fees; then lets it end, and has somebody send the coins that an address lacks.
 func (h *haul) swept(ctx context.Context) {
 	h.t.Helper()
 	h.sweep(ctx, func() bool { return len(h.waiting()) > 0 }, nil)
+	h.sweep(ctx, func() bool { return h.landed() > len(h.mints)/2 }, nil)
 	h.sweep(ctx, func() bool { return h.arrived() > len(h.tokens)/2 }, nil)
 	batches := h.raised(ctx)
 	mine := func(string) {
@@ -423,6 +445,7 @@ func (h *haul) swept(ctx context.Context) {
 	h.says(r, code, map[string]int{"btc left": 1, "bad-always skipped": 2, "bad-silent skipped": 2, "bad-onchain skipped": 2})
 	h.onEthereum()
 	h.onBitcoin(batches)
+	h.onSolana()
 }
 
 // raised has what waits on Bitcoin replaced by the same for a higher fee, and kills the command once all of it is; so many transactions they are.
@@ -447,7 +470,7 @@ func (h *haul) says(r sweepReport, code int, want map[string]int) {
 		}
 	}
 	maps.DeleteFunc(got, func(how string, _ int) bool {
-		return want[how] == 0 && strings.HasSuffix(how, " moved") && how != "eth moved"
+		return want[how] == 0 && strings.HasSuffix(how, " moved") && how != "eth moved" && how != "sol moved"
 	})
 	if code != codeNotReady || !maps.Equal(got, want) {
 		h.t.Errorf("exit %d, %v, want %d, %v\n%+v", code, got, codeNotReady, want, r.Transfers)
@@ -522,5 +545,51 @@ func (h *haul) onBitcoin(batches int) {
 	}
 	if ids := h.waiting(); len(ids) > 0 {
 		h.t.Errorf("%v wait", ids)
+	}
+}
+
+// solanaRefuge is the rescue address on Solana.
+func solanaRefuge() litesvm.Key { return litesvm.Address(litesvm.Private("refuge")) }
+
+// held is what a wallet has of a token of Solana at its account by rule, and whether that account is there.
+func (h *haul) held(wallet litesvm.Key, m litesvm.Token) (amount uint64, there bool) {
+	h.t.Helper()
+	at, err := solana.AssociatedAccount(solana.Key(wallet), solana.Key(m.Mint), solana.Key(m.Program))
+	h.ok(err)
+	var got struct {
+		Value *struct {
+			Data [2]string
+		}
+	}
+	h.sol.Call(h.t, &got, "getAccountInfo", at.String(), map[string]string{"encoding": "base64"})
+	if got.Value == nil {
+		return 0, false
+	}
+	data, err := base64.StdEncoding.DecodeString(got.Value.Data[0])
+	h.ok(err)
+	return binary.LittleEndian.Uint64(data[64:72]), true
+}
+
+// landed is how many of Solana's tokens lie at the rescue address.
+func (h *haul) landed() (n int) {
+	for _, m := range h.mints {
+		if amount, _ := h.held(solanaRefuge(), m); amount > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// onSolana counts what the chain has: all tokens and SOL at the rescue address, and of the vault's accounts nothing.
+func (h *haul) onSolana() {
+	h.t.Helper()
+	for i, m := range h.mints {
+		amount, _ := h.held(solanaRefuge(), m)
+		if left, there := h.held(h.lamp, m); amount != 3_000_000 || left != 0 || there {
+			h.t.Errorf("of token %d %d are at the rescue address, and %d are left; the vault's account is there: %v", i, amount, left, there)
+		}
+	}
+	if own, safe := h.sol.Balance(h.t, h.lamp), h.sol.Balance(h.t, solanaRefuge()); own != 0 || safe < 990_000_000 {
+		h.t.Errorf("%d lamports are left, and %d at the rescue address", own, safe)
 	}
 }
