@@ -48,8 +48,8 @@ func (a *app) sosSweepCommand() *cobra.Command {
 	var s sweep
 	c := &cobra.Command{
 		Use: "sweep VAULT", Short: "In ACTIVE and LOCK-UP: move all that a vault holds to its plan's rescue addresses", Args: exactly("VAULT"),
-		Long: "Lists what the vault holds on each chain with a rescue address: on Bitcoin all coins that two nodes show, on EVM chains with an endpoint (--rpc) the chain's own coin, and\n" +
-			"the tokens in the charter. Then, after asking, moves coins of Bitcoin in transactions of a hundred at most, and on each EVM chain tokens first and the coin last, leaving the fee.\n" +
+		Long: "Lists what the vault holds on each chain with a rescue address: on Bitcoin and Solana what two nodes show, on EVM chains with an endpoint (--rpc) the chain's own coin, and\n" +
+			"the tokens in the charter. Then, after asking, moves coins of Bitcoin in transactions of a hundred at most, and on each other chain tokens first and the coin last, leaving the fee.\n" +
 			"Each transfer is an intent like any other: every node decodes it, holds it to the plan, counts it, and logs its decision. Nobody's approval is needed: the plan was signed beforehand.\n" +
 			"The key is an initiator's, or an officer's of an operator that the request is not about.\n\n" +
 			"What fails keeps nothing else back: it is skipped and reported. What is under way from a run before is followed, and not begun again: run it again as often as you like. A transfer that\n" +
