@@ -154,6 +154,8 @@ type Vault struct {
 	Plan        *RescuePlan `json:"rescue_plan,omitempty"` // for an emergency; nil: there is none
 	Emergencies []Emergency `json:"emergencies,omitempty"`
 	Coverage    []Coverage  `json:"coverage,omitempty"` // of its keys, by backups
+
+	Protected []Protection `json:"protected,omitempty"` // what chains themselves enforce for it; none: no chain does
 }
 
 // A Key is one of a vault's root keys.
