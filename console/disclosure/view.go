@@ -33,7 +33,7 @@ type view struct {
 	Protected []protected // what chains enforce
 	Bare      []string    // vaults for which none does
 
-	Program  string // SHA-256 of the compressed verifier; empty: the folder has none
+	Program string // SHA-256 of the compressed verifier; empty: the folder has none
 }
 
 // A tile is one key figure.
