@@ -124,6 +124,14 @@ func (x Delayed) fields() []string {
 	}
 }
 
+// Lines are what a vault of the charter's file has for it, in a vault that signs for these chains.
+func (x Delayed) Lines(chains []string) ([]string, error) {
+	if err := x.check(chains); err != nil {
+		return nil, err
+	}
+	return list(nil, "delayed", []Delayed{x}, Delayed.fields), nil
+}
+
 // delayed compares those of a vault, chain by chain.
 func (c *changes) delayed(what string, was, is []Delayed) {
 	texts := func(all []Delayed) map[string]string {

@@ -40,6 +40,9 @@ func newDelayedSafe(t *testing.T) *delayedSafe {
 	var none common.Address
 	setup := singleton.Pack(t, "setup", []common.Address{common.HexToAddress(w.owner)}, big.NewInt(1), none, []byte{}, none, none, new(big.Int), none)
 	made := proxies.Read(t, "createProxyWithNonce", singleton.Address, setup, new(big.Int))[0].(common.Address)
+	if got, err := delayed.MakeSafe(evm.Address(singleton.Address), evm.Address(common.HexToAddress(w.owner)), 0); err != nil || !bytes.Equal(got, proxies.Pack(t, "createProxyWithNonce", singleton.Address, setup, new(big.Int))) {
+		t.Errorf("the Safe is made by %x, %v", got, err)
+	}
 	proxies.Send(t, w.owner, "createProxyWithNonce", singleton.Address, setup, new(big.Int))
 	w.safe = singleton.At(made)
 
@@ -71,8 +74,15 @@ func (w *delayedSafe) does(o delayed.Order) {
 	zero, owner := new(big.Int), common.HexToAddress(w.owner)
 	sig := append(common.LeftPadBytes(owner[:], 32), append(make([]byte, 32), 1)...)
 	arguments := []any{common.Address(o.To), zero, o.Data, uint8(0), zero, zero, zero, none, none, sig}
-	if got, err := o.Bring(sig); err != nil || !bytes.Equal(got, w.safe.Pack(w.T, "execTransaction", arguments...)) {
-		w.Errorf("the order is brought as %x, %v", got, err)
+	document, err := o.Document(w.terms.Delay)
+	if err != nil {
+		w.Fatal(err)
+	}
+	if at, got, err := delayed.Bring(document, sig); err != nil || at != w.terms.Safe || !bytes.Equal(got, w.safe.Pack(w.T, "execTransaction", arguments...)) {
+		w.Errorf("the order is brought to %s as %x, %v", at, got, err)
+	}
+	if _, _, err := delayed.Bring(document, sig[:64]); err == nil {
+		w.Error("half a signature is brought")
 	}
 	w.safe.Send(w.T, w.owner, "execTransaction", arguments...)
 }

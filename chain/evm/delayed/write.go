@@ -113,14 +113,72 @@ func (o Order) Message() []byte {
 	return raw
 }
 
-// Bring is the call of the Safe by which anybody brings a signed order to the chain. signature is r, s and v of the owner's.
-func (o Order) Bring(signature []byte) ([]byte, error) {
-	if len(signature) != 65 {
-		return nil, fmt.Errorf("signature: %d bytes, not 65", len(signature))
+// Document is what the Safe's owner signs: typed data of the order, for this Safe.
+func (o Order) Document(d evm.Delay) ([]byte, error) {
+	at := [20]byte(d.Safe)
+	typed, err := abi.NewTyped(evm.SafeTx, abi.Domain{ChainID: new(big.Int).SetUint64(d.ChainID), VerifyingContract: &at}, o.Message())
+	if err != nil {
+		return nil, fmt.Errorf("write the Safe's transaction: %w", err)
 	}
-	const exec = "function execTransaction(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,bytes signatures)"
+	return typed.Canonical(), nil
+}
+
+// execTransaction is what a Safe is asked to carry out, with its owners' signatures.
+const execTransaction = "function execTransaction(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,bytes signatures)"
+
+// Bring is the call by which anybody brings a signed transaction of a Safe to the chain, and that Safe: document is the typed data, signature r, s and v of its one owner's.
+func Bring(document, signature []byte) (safe evm.Address, call []byte, err error) {
+	typed, err := abi.DecodeTyped(document)
+	if err != nil {
+		return safe, nil, fmt.Errorf("bring a Safe's transaction: %w", err)
+	}
+	if at := typed.Domain().VerifyingContract; typed.TypeString() != evm.SafeTx || at == nil {
+		return safe, nil, errors.New("bring a Safe's transaction: the document is another one")
+	} else {
+		safe = *at
+	}
+	if len(signature) != 65 {
+		return safe, nil, fmt.Errorf("bring a Safe's transaction: the signature has %d bytes, not 65", len(signature))
+	}
+	m := typed.Message()
+	var list []string
+	for _, name := range []string{"to", "value", "data", "operation", "safeTxGas", "baseGas", "gasPrice", "gasToken", "refundReceiver"} {
+		v := m.Field(name)
+		text := fmt.Sprintf("0x%x", v.Bytes)
+		if v.Int != nil {
+			text = v.Int.String()
+		}
+		list = append(list, text)
+	}
+	arguments, err := json.Marshal(append(list, fmt.Sprintf("0x%x", signature)))
+	if err == nil {
+		call, err = evm.Calldata(execTransaction, arguments)
+	}
+	return safe, call, err
+}
+
+// MakeSafe is the call of Safe's factory that makes a Safe with one owner and nothing else.
+func MakeSafe(singleton, owner evm.Address, salt uint64) ([]byte, error) {
+	const setup = "function setup(address[] owners,uint256 threshold,address to,bytes data,address fallbackHandler,address paymentToken,uint256 payment,address paymentReceiver)"
 	zero := evm.Address{}
-	return evm.Calldata(exec, fmt.Appendf(nil, `[%q,"0","0x%x","0","0","0","0",%q,%q,"0x%x"]`, o.To, o.Data, zero, zero, signature))
+	inner, err := evm.Calldata(setup, fmt.Appendf(nil, `[[%q],"1",%q,"0x",%q,%q,"0",%q]`, owner, zero, zero, zero, zero))
+	if err != nil {
+		return nil, err
+	}
+	return evm.Calldata("function createProxyWithNonce(address singleton,bytes initializer,uint256 saltNonce)", fmt.Appendf(nil, `[%q,"0x%x","%d"]`, singleton, inner, salt))
+}
+
+// Made is the address that a factory's answer names.
+func Made(answer []byte) (evm.Address, error) {
+	f, err := abi.ParseFunction("function made(address at)")
+	if err != nil {
+		return evm.Address{}, err
+	}
+	v, err := f.Decode(answer)
+	if err != nil {
+		return evm.Address{}, fmt.Errorf("the factory's answer: %w", err)
+	}
+	return v[0].Address(), nil
 }
 
 // SetUp is the call with which a module is made: owner, avatar and target are the Safe.

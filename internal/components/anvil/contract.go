@@ -105,6 +105,12 @@ func (c *Contract) Send(t testing.TB, from, method string, arguments ...any) {
 	c.node.send(t, c.call(t, from, method, arguments))
 }
 
+// Transact sends a transaction from an unlocked account, and waits until it is mined. A revert fails the test.
+func (n *Node) Transact(t testing.TB, transaction map[string]string) {
+	t.Helper()
+	n.send(t, transaction)
+}
+
 // Revert says why a call from an account would revert; empty: it would not.
 func (c *Contract) Revert(t testing.TB, from, method string, arguments ...any) string {
 	t.Helper()
