@@ -21,6 +21,7 @@ type Protection struct {
 
 // protect lists what chains enforce for a vault. proved says that an address which holds the script was derived here.
 func (v *verifier) protect(x *vault, proved bool) {
+	v.protectSafes(x)
 	r := policy.Recovery(x.Vault)
 	if r == nil {
 		return
@@ -38,6 +39,19 @@ func (v *verifier) protect(x *vault, proved bool) {
 		if strings.HasPrefix(chain, "bip122:") {
 			x.out.Protected = append(x.out.Protected, Protection{chain, of, fmt.Sprintf("%x", r.Key), fmt.Sprintf("%d blocks without a move", r.Blocks), class})
 		}
+	}
+}
+
+// protectSafes lists the Safes with a delay that the newest charter names. Whether the chain has them so, only the chain tells.
+func (v *verifier) protectSafes(x *vault) {
+	c, ok := v.history.Newest()
+	if !ok {
+		return
+	}
+	b, _ := c.Vault(x.Name)
+	for _, d := range b.Delayed {
+		x.out.Protected = append(x.out.Protected, Protection{d.Chain, "what lies in its Safe " + d.Safe, d.Key, fmt.Sprintf("%s in which the vault can veto", d.Cooldown), Declared})
+		v.report.claim(Declared, "vault "+x.Name, fmt.Sprintf("on %s the chain itself lets one key, %s, act for its Safe %s after %s in which the vault can veto", d.Chain, d.Key, d.Safe, d.Cooldown), "the charter in force names them; no chain was asked: ostraka sos delayed queue does")
 	}
 }
 
