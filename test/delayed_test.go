@@ -78,7 +78,7 @@ func TestDelayedStories(t *testing.T) {
 	}
 	w.local = c
 	p := params("testdata/delayed", w.more(), map[string]string{
-		client.FileVariable: c.ContextsFile(), "KEYS": filepath.Join(dir, "keys"), "RPC": "eip155:31337=" + w.chain.URL, "OTHER": "eip155:31337=" + strings.Replace(w.chain.URL, "127.0.0.1", "localhost", 1),
+		client.FileVariable: c.ContextsFile(), "KEYS": filepath.Join(dir, "keys"), "DIR": dir, "RPC": "eip155:31337=" + w.chain.URL, "OTHER": "eip155:31337=" + strings.Replace(w.chain.URL, "127.0.0.1", "localhost", 1),
 		"SAFE": w.safe.Address.Hex(), "MODULE": w.module.Address.Hex(), "STRANGER": common.HexToAddress(w.stranger()).Hex(),
 		"SINGLETON": w.singleton.Address.Hex(), "PROXIES": w.made.Address.Hex(), "MASTER": w.master.Address.Hex(), "FACTORY": w.factory.Address.Hex(),
 	})
