@@ -76,7 +76,7 @@ func (p *Panel) Delayed(ctx context.Context, d evm.Delay) (delayed.State, Header
 	if err != nil {
 		return delayed.State{}, Header{}, err
 	}
-	same, err := endpoint.Agreed(all, fmt.Sprintf("the Safe %s with its delay after block %d", d.Safe, at), func(r read) string { return r.head.Hash.String() + " " + r.state.Words() })
+	same, err := endpoint.Agreed(all, fmt.Sprintf("the Safe %s with its delay after block %d", d.Safe, at), func(r read) string { return fmt.Sprintf("block %.10s…: %s", r.head.Hash, r.state.Words()) })
 	for i := range same.state.Queue {
 		for _, x := range all {
 			if c := x.Value.state.Queue[i].Call; c != nil && err == nil {

@@ -2,7 +2,13 @@ package rpc_test
 
 import (
 	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -189,5 +195,85 @@ func TestDelayedSafe(t *testing.T) {
 	}
 	if _, err := delayed.Veto(w.terms.Delay, s, s.Next); err == nil {
 		t.Error("a veto that strikes nothing out is written")
+	}
+}
+
+// lying is an endpoint that passes everything on but the answer to one kind of question.
+func (w *delayedSafe) lying(asked string, answer func(id json.RawMessage) string) string {
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		var q struct{ ID json.RawMessage }
+		if err != nil || json.Unmarshal(body, &q) != nil {
+			out.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		if strings.Contains(string(body), asked) {
+			_, _ = io.WriteString(out, answer(q.ID))
+			return
+		}
+		told, err := http.Post(w.node.URL, "application/json", bytes.NewReader(body))
+		if err != nil {
+			out.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer told.Body.Close()
+		_, _ = io.Copy(out, told.Body)
+	}))
+	w.Cleanup(server.Close)
+	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+}
+
+// An endpoint that says another cooldown, or hides the queue, is not believed beside one that does not; one that makes up what was queued tells nothing, and one that
+// keeps no logs takes nothing from what another tells.
+func TestDelayedAmongLiars(t *testing.T) {
+	w := newDelayedSafe(t)
+	orders, err := delayed.Enable(w.terms.Delay, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range orders {
+		w.does(o)
+	}
+	w.queue("0x00000000000000000000000000000000000000E1", 30)
+	selector := func(signature string) string { return hex.EncodeToString(crypto.Keccak256([]byte(signature))[:4]) }
+	says := func(result string) func(json.RawMessage) string {
+		return func(id json.RawMessage) string {
+			return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":%s}`, id, result)
+		}
+	}
+	for name, c := range map[string]struct{ asked, result, want string }{
+		"another cooldown": {selector("txCooldown()"), `"0x` + strings.Repeat("0", 63) + `1"`, "cooldown 1s"},
+		"an empty queue":   {selector("queueNonce()"), `"0x` + strings.Repeat("0", 64) + `"`, "queue 0 to 0"},
+		"half an answer":   {selector("queueNonce()"), `"0x00"`, "1 of 2 endpoints answer"},
+	} {
+		p, err := rpc.NewPanel([]string{w.node.URL, w.lying(c.asked, says(c.result))}, rpc.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, _, err := p.Delayed(t.Context(), w.terms.Delay); err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 700 {
+			t.Errorf("%s: %+v, %v, want %q", name, s, err, c.want)
+		}
+	}
+	forged := fmt.Sprintf(`[{"topics":["0x%x","0x%064x","0x%064x"],"data":"0x%0256x"}]`, delayed.Topic, 0, 0, 0)
+	for name, c := range map[string]struct {
+		urls  []string
+		known bool
+	}{
+		"made up, alone": {[]string{w.lying("eth_getLogs", says(forged))}, false},
+		"none, alone":    {[]string{w.lying("eth_getLogs", says("[]"))}, false},
+		"refused, alone": {[]string{w.lying("eth_getLogs", func(id json.RawMessage) string {
+			return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32005,"message":"range too large"}}`, id)
+		})}, false},
+		"made up, beside one": {[]string{w.lying("eth_getLogs", says(forged)), w.node.URL}, true},
+		"none, beside one":    {[]string{w.lying("eth_getLogs", says("[]")), w.node.URL}, true},
+	} {
+		p, err := rpc.NewPanel(c.urls, rpc.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _, err := p.Delayed(t.Context(), w.terms.Delay)
+		if err != nil || len(s.Queue) != 1 || (s.Queue[0].Call != nil) != c.known || c.known && s.Queue[0].Call.Value.Int64() != 30 {
+			t.Errorf("%s: %+v, %v", name, s.Queue, err)
+		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ethereum/go-ethereum/crypto"
+
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/chain/evm/abi"
 )
@@ -194,13 +196,14 @@ func (s State) Waiting(now time.Time) (out []Item) {
 	return slices.DeleteFunc(slices.Clone(s.Queue), func(i Item) bool { return i.Expired(now) })
 }
 
-// Words are a State in one line, by which answers of two endpoints are compared.
+// Words are a State in one short line, by which answers of two endpoints are compared: what differs most often, and a digest of all.
 func (s State) Words() string {
 	s.Queue = slices.Clone(s.Queue)
 	for i := range s.Queue {
 		s.Queue[i].Call = nil // endpoints keep logs for different times
 	}
-	return fmt.Sprintf("%+v", s)
+	all := crypto.Keccak256(fmt.Appendf(nil, "%+v", s))
+	return fmt.Sprintf("cooldown %s, expiration %s, queue %d to %d, all of it %x", s.Cooldown, s.Expiration, s.Next, s.End, all[:8])
 }
 
 // Terms are what a charter says that a Safe with a delay is like.
