@@ -118,6 +118,10 @@ func TestDelayedIsWatched(t *testing.T) {
 	if s := step(); len(s.Waiting()) != 0 || len(alarms()) != 2 {
 		t.Errorf("after a veto %d wait, and there are %d alarms", len(s.Waiting()), len(alarms()))
 	}
+	chain.state.Owners = []evm.Address{own, {9}}
+	if s := step(); len(s.Unlike) != 1 || !strings.Contains(s.Unlike[0], "not one account of the vault's alone") {
+		t.Errorf("one owner more: %q", s.Unlike)
+	}
 	chain.state.Owners = []evm.Address{{9}}
 	if s := step(); len(s.Unlike) != 1 || !strings.Contains(s.Unlike[0], "not one account of the vault's alone") {
 		t.Errorf("another owner: %q", s.Unlike)

@@ -29,6 +29,12 @@ import (
 // Often is how much time lies between two alarms about one Safe, whatever is queued meanwhile: who holds the key would fill the log else.
 const Often = time.Hour
 
+// Bounds of one look.
+const (
+	readTime = time.Minute     // at one Safe
+	again    = 5 * time.Minute // until an owner that is no address of the vault's is looked for once more: that derives each account's
+)
+
 // A Reader is where a chain is asked: *rpc.Panel.
 type Reader interface {
 	Delayed(ctx context.Context, d evm.Delay) (delayed.State, rpc.Header, error)
@@ -46,6 +52,7 @@ type Watch struct {
 	mu    sync.Mutex
 	safes map[string]*Safe       // by vault and chain
 	owned map[evm.Address]string // an owner of some Safe, and the vault whose address it is
+	other map[string]time.Time   // one that was none of a vault's: by vault and address, and when it was looked for
 }
 
 // A Safe is one as this node last read it.
@@ -98,6 +105,7 @@ func (w *Watch) Step(ctx context.Context, now time.Time) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	maps.DeleteFunc(w.other, func(_ string, at time.Time) bool { return now.Sub(at) >= again })
 	maps.DeleteFunc(w.safes, func(name string, _ *Safe) bool { return !seen[name] })
 }
 
@@ -106,7 +114,7 @@ func (w *Watch) entry(v ceremony.View, x charter.Delayed, name string) *Safe {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.safes == nil {
-		w.safes, w.owned = map[string]*Safe{}, map[evm.Address]string{}
+		w.safes, w.owned, w.other = map[string]*Safe{}, map[evm.Address]string{}, map[string]time.Time{}
 	}
 	if s := w.safes[name]; s == nil || s.Delayed != x {
 		w.safes[name] = &Safe{Vault: v.Vault.Name, Delayed: x}
@@ -121,11 +129,13 @@ func (w *Watch) read(ctx context.Context, now time.Time, v ceremony.View, x char
 	var state delayed.State
 	var head rpc.Header
 	if err == nil && from != nil {
-		state, head, err = from.Delayed(ctx, d)
+		within, cancel := context.WithTimeout(ctx, readTime)
+		state, head, err = from.Delayed(within, d)
+		cancel()
 	}
 	var owners []evm.Address
 	if err == nil && from != nil {
-		owners, err = w.owners(ctx, v, x.Chain, state.Owners)
+		owners, err = w.owners(ctx, now, v, x.Chain, state.Owners)
 	}
 	w.mu.Lock()
 	s.Unread, s.Err = from == nil, err
@@ -172,13 +182,15 @@ func calls(s delayed.State) string {
 }
 
 // owners are those of a Safe's owners that are addresses of the vault's: each account's, given out here or among the first beyond, for other nodes give out too.
-func (w *Watch) owners(ctx context.Context, v ceremony.View, on string, all []evm.Address) (own []evm.Address, err error) {
+func (w *Watch) owners(ctx context.Context, now time.Time, v ceremony.View, on string, all []evm.Address) (own []evm.Address, err error) {
 	var unknown []evm.Address
 	w.mu.Lock()
 	for _, a := range all {
 		if w.owned[a] == v.Vault.Name {
 			own = append(own, a)
-		} else {
+			continue
+		}
+		if at, sought := w.other[v.Vault.Name+" "+a.String()]; !sought || now.Sub(at) >= again {
 			unknown = append(unknown, a)
 		}
 	}
@@ -202,10 +214,16 @@ func (w *Watch) owners(ctx context.Context, v ceremony.View, on string, all []ev
 			}
 			if j := slices.IndexFunc(unknown, func(a evm.Address) bool { return strings.EqualFold(a.String(), text) }); j >= 0 {
 				own = append(own, unknown[j])
-				w.mu.Lock()
-				w.owned[unknown[j]] = v.Vault.Name
-				w.mu.Unlock()
 			}
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range unknown {
+		if slices.Contains(own, a) {
+			w.owned[a] = v.Vault.Name
+		} else {
+			w.other[v.Vault.Name+" "+a.String()] = now
 		}
 	}
 	return own, nil
