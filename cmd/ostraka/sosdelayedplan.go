@@ -58,7 +58,7 @@ func (a *app) delayedPlanCommand() *cobra.Command {
 	p.rpcFlag(c)
 	p.until, p.wait = "signed", true
 	f.StringVar(&p.key, "key-address", "", "the address outside the vault that may queue: of an account, or of a contract such as another Safe (required)")
-	f.DurationVar(&p.cooldown, "cooldown", 72*time.Hour, "how long what was queued waits, 1h to 2160h")
+	f.DurationVar(&p.cooldown, "cooldown", 168*time.Hour, "how long what was queued waits, 1h to 2160h")
 	f.DurationVar(&p.expiration, "expiration", 168*time.Hour, "how long it can be carried out after that, 1h to 2160h")
 	f.StringVar(&p.safe, "safe", "", "a Safe that the account owns already")
 	f.StringVar(&p.safeFactory, "safe-factory", "", "SafeProxyFactory on this chain, for a new Safe")
