@@ -51,7 +51,8 @@ func (v *verifier) protectSafes(x *vault) {
 	b, _ := c.Vault(x.Name)
 	for _, d := range b.Delayed {
 		x.out.Protected = append(x.out.Protected, Protection{d.Chain, "what lies in its Safe " + d.Safe, d.Key, fmt.Sprintf("%s in which the vault can veto", d.Cooldown), Declared})
-		v.report.claim(Declared, "vault "+x.Name, fmt.Sprintf("on %s the chain itself lets one key, %s, act for its Safe %s after %s in which the vault can veto", d.Chain, d.Key, d.Safe, d.Cooldown), "the charter in force names them; no chain was asked: ostraka sos delayed queue does")
+		v.report.claim(Declared, "vault "+x.Name, fmt.Sprintf("on %s the chain itself lets one key, %s, act for its Safe %s after %s in which the vault can veto", d.Chain, d.Key, d.Safe, d.Cooldown), "the charter in force names them; whether the chain has them so, --rpc asks")
+		v.report.safes = append(v.report.safes, Safe{Vault: x.Name, Chain: d.Chain, Safe: d.Safe, Module: d.Module, Key: d.Key, Cooldown: d.Cooldown, Expiration: d.Expiration})
 	}
 }
 

@@ -61,7 +61,8 @@ type Report struct {
 	byID    map[[32]byte][]int   // of them
 	covered map[string]time.Time // up to when each operator's log is shown
 	grace   time.Duration
-	unread  int // sources
+	unread  int    // sources
+	safes   []Safe // for Reconcile: that the newest charter names
 
 	Entries    int `json:"entries"`    // of all logs
 	Withheld   int `json:"withheld"`   // entries whose bodies were not shown, and should have one
