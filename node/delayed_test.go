@@ -40,10 +40,19 @@ func (s *saying) queued(operation uint8) {
 	s.state.End++
 }
 
-// A node watches the Safe that the charter names: what is not as it says is kept, what is queued becomes an alarm in its log, once, and no more than one in an
-// hour whatever is queued; what was struck out, or a chain that is not read, is none.
-func TestDelayedIsWatched(t *testing.T) {
-	t.Parallel()
+// watching is a node of a circle whose charter names a Safe, and the chain that it reads.
+type watching struct {
+	*testing.T
+	watch    *delayed.Watch
+	host     *nodetest.Host
+	chain    *saying
+	endpoint bool // there is one
+	own      evm.Address
+	x        charter.Delayed
+	now      time.Time
+}
+
+func newWatching(t *testing.T) *watching {
 	w := nodetest.New(t, 3)
 	w.Found()
 	file := w.VaultFile("treasury", 2)
@@ -61,76 +70,88 @@ func TestDelayedIsWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := w.Hosts[1]
-	chain := &saying{head: rpc.Header{Height: 9, Time: w.Now}, state: chainread.State{
+	out := &watching{T: t, host: h, endpoint: true, own: own, x: x, now: w.Now, chain: &saying{head: rpc.Header{Height: 9, Time: w.Now}, state: chainread.State{
 		Owners: []evm.Address{own}, Threshold: 1, Modules: []evm.Address{d.Module}, Genuine: true, Owner: d.Safe, Avatar: d.Safe, Target: d.Safe, Keys: []evm.Address{d.Key}, Cooldown: x.Cooldown, Expiration: x.Expiration,
-	}}
-	endpoint := true
-	watch := &delayed.Watch{Journal: h.Journal, Charter: h.Charters.Document, Vaults: h.Keeper.Roots, Accounts: h.Accounts, Log: slog.New(slog.DiscardHandler), Readers: func(on string) delayed.Reader {
-		if !endpoint || on != x.Chain {
+	}}}
+	out.watch = &delayed.Watch{Journal: h.Journal, Charter: h.Charters.Document, Vaults: h.Keeper.Roots, Accounts: h.Accounts, Log: slog.New(slog.DiscardHandler), Readers: func(on string) delayed.Reader {
+		if !out.endpoint || on != x.Chain {
 			return nil
 		}
-		return chain
+		return out.chain
 	}}
-	now := w.Now
-	step := func() delayed.Safe {
-		t.Helper()
-		now = now.Add(time.Minute)
-		watch.Step(context.Background(), now)
-		all := watch.Safes()
-		if len(all) != 1 {
-			t.Fatalf("%d Safes are watched", len(all))
-		}
-		return all[0]
+	return out
+}
+
+// step is what the node knows of its Safe a minute later.
+func (w *watching) step() delayed.Safe {
+	w.Helper()
+	w.now = w.now.Add(time.Minute)
+	w.watch.Step(context.Background(), w.now)
+	all := w.watch.Safes()
+	if len(all) != 1 {
+		w.Fatalf("%d Safes are watched", len(all))
 	}
-	alarms := func() (out []string) {
-		for _, b := range bodies(t, h, tlog.KindAlarm) {
-			if strings.Contains(b, "queued for its Safe") {
-				out = append(out, b)
-			}
-		}
-		return out
+	return all[0]
+}
+
+// alarms are those of its log about what is queued.
+func (w *watching) alarms() []string {
+	return slices.DeleteFunc(bodies(w.T, w.host, tlog.KindAlarm), func(b string) bool { return !strings.Contains(b, "queued for its Safe") })
+}
+
+// What is queued becomes an alarm in the node's log, once, and no more than one in an hour whatever is queued; what was struck out is none.
+func TestDelayedIsWatched(t *testing.T) {
+	t.Parallel()
+	w := newWatching(t)
+	if s := w.step(); s.Err != nil || len(s.Unlike) != 0 || s.At != w.now || len(w.alarms()) != 0 {
+		t.Errorf("as the charter has it: %+v, %q", s, w.alarms())
 	}
-	if s := step(); s.Err != nil || len(s.Unlike) != 0 || s.At != now || len(alarms()) != 0 {
-		t.Errorf("as the charter has it: %+v, %q", s, alarms())
-	}
-	chain.queued(1)
-	chain.queued(0)
+	w.chain.queued(1)
+	w.chain.queued(0)
 	for range 3 {
-		if s := step(); len(s.Waiting()) != 2 {
+		if s := w.step(); len(s.Waiting()) != 2 {
 			t.Errorf("%d wait", len(s.Waiting()))
 		}
 	}
-	if all := alarms(); len(all) != 1 || !strings.Contains(all[0], "2 calls are queued for its Safe "+x.Safe) || !strings.Contains(all[0], "AS THE SAFE ITSELF") {
+	if all := w.alarms(); len(all) != 1 || !strings.Contains(all[0], "2 calls are queued for its Safe "+w.x.Safe) || !strings.Contains(all[0], "AS THE SAFE ITSELF") {
 		t.Errorf("alarms: %q", all)
 	}
 	for range 20 { // who holds the key fills no log
-		chain.queued(0)
-		step()
+		w.chain.queued(0)
+		w.step()
 	}
-	if n := len(alarms()); n != 1 {
+	if n := len(w.alarms()); n != 1 {
 		t.Errorf("%d alarms within an hour", n)
 	}
-	now = now.Add(delayed.Often)
-	if step(); len(alarms()) != 2 {
-		t.Errorf("%d alarms after an hour with more queued", len(alarms()))
+	w.now = w.now.Add(delayed.Often)
+	if w.step(); len(w.alarms()) != 2 {
+		t.Errorf("%d alarms after an hour with more queued", len(w.alarms()))
 	}
-	chain.state.Queue, chain.state.Next, now = nil, chain.state.End, now.Add(delayed.Often)
-	if s := step(); len(s.Waiting()) != 0 || len(alarms()) != 2 {
-		t.Errorf("after a veto %d wait, and there are %d alarms", len(s.Waiting()), len(alarms()))
+	w.chain.state.Queue, w.chain.state.Next, w.now = nil, w.chain.state.End, w.now.Add(delayed.Often)
+	if s := w.step(); len(s.Waiting()) != 0 || len(w.alarms()) != 2 {
+		t.Errorf("after a veto %d wait, and there are %d alarms", len(s.Waiting()), len(w.alarms()))
 	}
-	chain.state.Owners = []evm.Address{own, {9}}
-	if s := step(); len(s.Unlike) != 1 || !strings.Contains(s.Unlike[0], "not one account of the vault's alone") {
-		t.Errorf("one owner more: %q", s.Unlike)
+}
+
+// What is not as the charter says is kept, and a chain that is not read is not called well.
+func TestDelayedIsUnlike(t *testing.T) {
+	t.Parallel()
+	w := newWatching(t)
+	for _, owners := range [][]evm.Address{{w.own, {9}}, {{9}}} {
+		w.chain.state.Owners = owners
+		if s := w.step(); len(s.Unlike) != 1 || !strings.Contains(s.Unlike[0], "not one account of the vault's alone") {
+			t.Errorf("owners %s: %q", owners, s.Unlike)
+		}
 	}
-	chain.state.Owners = []evm.Address{{9}}
-	if s := step(); len(s.Unlike) != 1 || !strings.Contains(s.Unlike[0], "not one account of the vault's alone") {
-		t.Errorf("another owner: %q", s.Unlike)
+	w.chain.state.Owners = []evm.Address{w.own}
+	if s := w.step(); len(s.Unlike) != 0 {
+		t.Errorf("its own again: %q", s.Unlike)
 	}
-	chain.err = errors.New("nobody answers")
-	if s := step(); s.Err == nil || s.At == now {
+	w.chain.err = errors.New("nobody answers")
+	if s := w.step(); s.Err == nil || s.At == w.now {
 		t.Errorf("a chain that is not read: %+v", s)
 	}
-	if endpoint = false; !step().Unread {
+	if w.endpoint = false; !w.step().Unread {
 		t.Error("without an endpoint it is said to be watched")
 	}
 }
