@@ -46,6 +46,9 @@ func (o *operator) checkEndpoints(ctx context.Context) []*pb.Check {
 	}
 	out := checkPanels(ctx, time.Now(), panels)
 	out = append(out, o.checkPurses()...)
+	if o.d.Delayed != nil {
+		out = append(out, checkDelayed(o.d.Delayed.Safes())...)
+	}
 	var without []string
 	for _, v := range o.d.Keeper.Roots() {
 		for _, chain := range v.Vault.Chains {

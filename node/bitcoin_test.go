@@ -16,6 +16,7 @@ import (
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/payload"
+	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/node/nodetest"
 	"github.com/ostraka/ostraka/node/wallet"
 )
@@ -183,6 +184,13 @@ func TestBitcoinWithRecovery(t *testing.T) {
 	m.hand(pn)
 	m.Approve(ps)
 	m.Run("the proof is signed", func() bool { return m.Signed(ps) })
+	r, err := verify.Verify(sources(t, m.PublishAll()), verify.Options{Now: m.Now})
+	if err != nil || len(r.Vaults) != 1 || len(r.Vaults[0].Protected) != 1 {
+		t.Fatalf("who reads the logs does not learn what the chain enforces: %v", err)
+	}
+	if p := r.Vaults[0].Protected[0]; p.Chain != regtest || p.Of != "each coin of its Taproot addresses, and none of its other ones" || len(p.Key) != 64 || p.After != "144 blocks without a move" || p.Class != verify.Proved {
+		t.Errorf("the chain is said to enforce %+v", p)
+	}
 }
 
 // accepted runs a signed transaction through btcd's script engine.

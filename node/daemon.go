@@ -20,6 +20,7 @@ import (
 
 	"github.com/ostraka/ostraka/custody/charter"
 	mpc "github.com/ostraka/ostraka/mpc/session"
+	"github.com/ostraka/ostraka/node/delayed"
 	"github.com/ostraka/ostraka/node/journal"
 	"github.com/ostraka/ostraka/node/link"
 	"github.com/ostraka/ostraka/node/memory"
@@ -48,6 +49,7 @@ type Daemon struct {
 	Coins     map[string]*coin.Panel // of Bitcoin's
 	Solana    map[string]*sol.Panel
 	Purses    *wallet.Purses
+	Delayed   *delayed.Watch
 	Started   time.Time
 	Key       crypto.Signer // the identity
 	Slot      string        // of the key file, which opened the folder
@@ -63,12 +65,13 @@ type Daemon struct {
 }
 
 const (
-	workers     = 8
-	tickEvery   = 200 * time.Millisecond
-	followEvery = time.Second
-	sweepEvery  = 10 * time.Second
-	houseEvery  = time.Hour
-	readEvery   = 24 * time.Hour // the whole log is read through so often
+	workers      = 8
+	tickEvery    = 200 * time.Millisecond
+	followEvery  = time.Second
+	delayedEvery = 30 * time.Second // a cooldown has an hour at least
+	sweepEvery   = 10 * time.Second
+	houseEvery   = time.Hour
+	readEvery    = 24 * time.Hour // the whole log is read through so often
 
 	readRows = 1024 // of the log, at a time
 )
@@ -351,6 +354,7 @@ func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 		defer metrics.Close()
 	}
 	d.Purses = &wallet.Purses{Journal: d.Journal, Panels: d.Coins, Accounts: d.Accounts, Vaults: d.Keeper.Roots, Desk: d.Desk, Log: d.log}
+	d.Delayed = &delayed.Watch{Journal: d.Journal, Charter: d.Charters.Document, Vaults: d.Keeper.Roots, Accounts: d.Accounts, Log: d.log, Readers: d.delayedReader}
 	stopAPI := func(context.Context) error { return nil }
 	if o.serve != nil {
 		var err error
@@ -361,6 +365,7 @@ func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 	linkDone := make(chan error, 1)
 	go func() { linkDone <- d.Link.Run(inner) }()
 	wg.Go(func() { d.pace(inner) })
+	wg.Go(func() { every(inner, delayedEvery, func(now time.Time) { d.Delayed.Step(inner, now) }) })
 	follower := &wallet.Follower{Desk: d.Desk, Endpoints: d.Endpoints, Log: d.log}
 	landings := &wallet.Landings{Panels: d.Solana, Desk: d.Desk, Log: d.log}
 	wg.Go(func() { every(inner, followEvery, func(now time.Time) { d.Purses.Step(inner, now) }) })
@@ -406,6 +411,14 @@ func (d *Daemon) run(ctx context.Context, at *ports, o options) error {
 		os.Exit(1) // a replica that only seems to stand by would be counted on
 	}
 	return errors.Join(err, apiErr)
+}
+
+// delayedReader is where a chain's Safes with a delay are read; nil: nowhere.
+func (d *Daemon) delayedReader(chain string) delayed.Reader {
+	if p := d.Endpoints[chain]; p != nil {
+		return p
+	}
+	return nil
 }
 
 // endsIn is how long a node's own goroutines may take to end once they are told to.

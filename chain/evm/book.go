@@ -17,6 +17,7 @@ type Book struct {
 	Contracts   []Contract
 	Documents   []Document
 	Codes       []Code
+	Delays      []Delay
 }
 
 // A Chain is how one EVM chain differs from others.
@@ -94,6 +95,7 @@ type Allowed struct {
 	contracts   map[place]contract
 	documents   map[documentKey]Document
 	codes       map[place]Code
+	delays      map[place]delayPart
 }
 
 // A place is an address on a chain.
@@ -122,9 +124,9 @@ const maxEntries = 1024
 // Compile checks a Book. An error names the entry.
 func Compile(b Book) (*Allowed, error) {
 	a := &Allowed{
-		map[uint64]Chain{}, map[place]Token{}, map[place]Collection{}, map[place]contract{}, map[documentKey]Document{}, map[place]Code{},
+		map[uint64]Chain{}, map[place]Token{}, map[place]Collection{}, map[place]contract{}, map[documentKey]Document{}, map[place]Code{}, map[place]delayPart{},
 	}
-	for _, n := range []int{len(b.Chains), len(b.Tokens), len(b.Collections), len(b.Contracts), len(b.Documents), len(b.Codes)} {
+	for _, n := range []int{len(b.Chains), len(b.Tokens), len(b.Collections), len(b.Contracts), len(b.Documents), len(b.Codes), len(b.Delays)} {
 		if n > maxEntries {
 			return nil, fmt.Errorf("book of EVM chains: %d entries of one kind, more than %d", n, maxEntries)
 		}
@@ -159,6 +161,11 @@ func Compile(b Book) (*Allowed, error) {
 			return nil, fmt.Errorf("book of EVM chains: code %d (%s): %w", i+1, c.Address, err)
 		}
 	}
+	for i, d := range b.Delays {
+		if err := a.addDelay(d); err != nil {
+			return nil, fmt.Errorf("book of EVM chains: delay %d (%s): %w", i+1, d.Safe, err)
+		}
+	}
 	return a, nil
 }
 
@@ -190,10 +197,11 @@ func (a *Allowed) free(p place, name string) error {
 	_, token := a.tokens[p]
 	_, collection := a.collections[p]
 	_, contract := a.contracts[p]
+	_, delayed := a.delays[p]
 	switch {
 	case !chain:
 		return fmt.Errorf("the book has no chain %d", p.chain)
-	case token || collection || contract: // one selector would mean two things
+	case token || collection || contract || delayed: // one selector would mean two things
 		return errors.New("the address has another part already")
 	case p.at == (Address{}):
 		return errors.New("the zero address is no contract")

@@ -56,6 +56,9 @@ func (s scene) understand() (meaning, error) {
 		return meaning{}, refuse("data", "has %d bytes, which is no call: a note, or an unknown contract's own form", len(s.data))
 	}
 	selector := [4]byte(s.data)
+	if d, ok := s.book.delays[p]; ok {
+		return s.readDelay(d)
+	}
 	if token, ok := s.book.tokens[p]; ok {
 		return s.readToken(token)
 	}

@@ -179,6 +179,11 @@ func same(a, b verify.Facts, by, other string) error {
 			return differ("the transactions of "+x.Address, hashes(x), hashes(y))
 		}
 	}
+	for i := range a.Safes {
+		if x, y := a.Safes[i], b.Safes[i]; !reflect.DeepEqual(x, y) {
+			return differ("the Safe "+x.Safe, fmt.Sprintf("%d calls wait, %q", x.Waiting, x.Unlike), fmt.Sprintf("%d calls wait, %q", y.Waiting, y.Unlike))
+		}
+	}
 	return nil
 }
 

@@ -61,6 +61,13 @@ func (r *reader) read(ctx context.Context, height uint64) (out verify.Facts, err
 		}
 		out.Addresses = append(out.Addresses, one)
 	}
+	for _, s := range r.q.Safes {
+		one, err := r.safe(ctx, s)
+		if err != nil {
+			return out, err
+		}
+		out.Safes = append(out.Safes, one)
+	}
 	again, found, err := r.c.HeaderAt(ctx, height)
 	if err == nil && (!found || again.Hash != r.head.Hash) {
 		err = &movedError{r.c.Endpoint(), height}

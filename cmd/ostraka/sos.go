@@ -20,7 +20,7 @@ import (
 
 func (a *app) sosCommand() *cobra.Command {
 	c := &cobra.Command{Use: "sos", Short: "Operators of a vault are gone: ask for its rescue, support it, stop it, see how far it is"}
-	c.AddCommand(a.sosPlanCommand(), a.sosStatusCommand(), a.sosDrillCommand(), a.sosDeclareCommand(), a.sosSupportCommand(), a.sosActivateCommand(), a.sosAppealCommand(), a.sosVetoCommand(), a.sosChallengeCommand(), a.sosAliveCommand(), a.sosSweepCommand(), a.sosCallCommand(), a.sosReportCommand(), a.sosCloseCommand(), a.sosReleaseCommand())
+	c.AddCommand(a.sosPlanCommand(), a.sosStatusCommand(), a.sosDrillCommand(), a.sosDeclareCommand(), a.sosSupportCommand(), a.sosActivateCommand(), a.sosAppealCommand(), a.sosVetoCommand(), a.sosChallengeCommand(), a.sosAliveCommand(), a.sosSweepCommand(), a.sosCallCommand(), a.sosReportCommand(), a.sosCloseCommand(), a.sosReleaseCommand(), a.sosDelayedCommand())
 	return c
 }
 

@@ -20,6 +20,7 @@ func printEmergencies(w io.Writer, r *verify.Report) {
 	if covered {
 		printCoverage(w, r)
 	}
+	printProtections(w, r)
 	for _, v := range r.Vaults {
 		if v.Plan != nil {
 			printPlan(w, v)
@@ -55,6 +56,20 @@ func printCoverage(w io.Writer, r *verify.Report) {
 					}
 					row(v.Name, c.Suite, b.Epoch, b.Level, holder, when(b.Cut), classWords[verify.Declared])
 				}
+			}
+		}
+	})
+}
+
+// printProtections says what chains themselves enforce, of which vaults.
+func printProtections(w io.Writer, r *verify.Report) {
+	if !slices.ContainsFunc(r.Vaults, func(v verify.Vault) bool { return len(v.Protected) > 0 }) {
+		return
+	}
+	table(w, "Protected by the chain itself", "VAULT\tCHAIN\tCOVERS\tAFTER\tKEY\tKNOWN AS", func(w io.Writer) {
+		for _, v := range r.Vaults {
+			for _, p := range v.Protected {
+				fmt.Fprint(w, line("  %s\t%s\t%s\t%s\t%s\t%s\n", v.Name, p.Chain, p.Of, p.After, p.Key, classWords[p.Class]))
 			}
 		}
 	})

@@ -228,6 +228,37 @@ func TestPlacesAndTheirClasses(t *testing.T) {
 	}
 }
 
+// The page says which vaults the chain itself protects, and which it does not.
+func TestWhatChainsEnforce(t *testing.T) {
+	page := func(r *verify.Report) string {
+		t.Helper()
+		got, err := disclosure.Files(r, named("acme", "bolt"), stub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(got["index.html"])
+	}
+	const none, bare, what = "No chain protects a vault of this circle", "<p>No chain protects treasury:", "What the chain itself enforces"
+	r := report(1)
+	if p := page(r); !strings.Contains(p, none) || strings.Contains(p, bare) {
+		t.Error("without a protected vault the page does not say that none is")
+	}
+	leaf := verify.Protection{Chain: "bip122:000000000019d6689c085ae165831e93", Of: "each coin of its Taproot addresses", Key: strings.Repeat("ab", 32), After: "144 blocks without a move", Class: verify.Proved}
+	r.Vaults = append(r.Vaults, verify.Vault{Name: "deep", Protected: []verify.Protection{leaf}})
+	p := page(r)
+	for _, want := range []string{what, bare, `<td data-label="Vault">deep</td><td data-label="Covers">each coin of its Taproot addresses</td>`, "144 blocks without a move", leaf.Key, leaf.Chain, `data-label="Known as"><span class="class" data-class="proved">`} {
+		if !strings.Contains(p, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if r.Vaults[0].Protected = r.Vaults[1].Protected; strings.Contains(page(r), "No chain protects") {
+		t.Error("all are protected, and the page names one that is not")
+	}
+	if r.Vaults = nil; strings.Contains(page(r), what) {
+		t.Error("without a vault there is nothing to enforce")
+	}
+}
+
 func TestWrite(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "public")
 	if err := disclosure.Write(dir, report(1), named("acme"), stub); err != nil {

@@ -29,7 +29,11 @@ type view struct {
 	Earlier  []request
 	Left     int // requests that the page leaves to report.json
 	Groups   []group
-	Program  string // SHA-256 of the compressed verifier; empty: the folder has none
+
+	Protected []protected // what chains enforce
+	Bare      []string    // vaults for which none does
+
+	Program string // SHA-256 of the compressed verifier; empty: the folder has none
 }
 
 // A tile is one key figure.
@@ -97,6 +101,12 @@ type said struct {
 	verify.Decision
 }
 
+// A protected vault, on one chain.
+type protected struct {
+	Vault string
+	verify.Protection
+}
+
 // A group is one subject's claims.
 type group struct {
 	Subject string
@@ -125,6 +135,14 @@ func newView(r *verify.Report, b verify.Bundle, program string) view {
 	v.Latest = all[:min(len(all), latest)]
 	v.Earlier = all[len(v.Latest):min(len(all), latest+earlier)]
 	v.Left = len(all) - len(v.Latest) - len(v.Earlier)
+	for _, x := range r.Vaults {
+		for _, p := range x.Protected {
+			v.Protected = append(v.Protected, protected{x.Name, p})
+		}
+		if len(x.Protected) == 0 {
+			v.Bare = append(v.Bare, x.Name)
+		}
+	}
 	for _, c := range r.Claims {
 		i := slices.IndexFunc(v.Groups, func(g group) bool { return g.Subject == c.Subject })
 		if i < 0 {

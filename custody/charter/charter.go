@@ -117,7 +117,7 @@ func (d Document) addVaults(b statement.Block) statement.Block {
 		if v.HoldRelease != 0 {
 			sub = sub.AddUint("hold-release", seconds64(v.HoldRelease))
 		}
-		sub = v.Recovery.add(sub)
+		sub = addDelayed(v.Recovery.add(sub), v.Delayed)
 		if v.Rescue != nil {
 			sub = v.Rescue.add(sub)
 		}
@@ -259,6 +259,7 @@ func (d *Document) readVaults(f statement.Block) error {
 		if v.Recovery, err = readRecovery(b); err != nil {
 			return fmt.Errorf("vault %s: %w", v.Name, err)
 		}
+		v.Delayed = delayedOf(b)
 		rescue, err := readRescue(b)
 		if err != nil {
 			return fmt.Errorf("vault %s: rescue: %w", v.Name, err)

@@ -287,6 +287,7 @@ func (c *changes) vault(what string, was, is *Blueprint) {
 	c.same(what+": witnesses", fmt.Sprint(was.Witnesses), fmt.Sprint(is.Witnesses))
 	c.same(what+": hold-release", was.HoldRelease.String(), is.HoldRelease.String())
 	c.same(what+": recovery", shown(was.Recovery, Recovery.text), shown(is.Recovery, Recovery.text))
+	c.delayed(what+": delayed", was.Delayed, is.Delayed)
 	c.planned(func() { c.rescue(what+": rescue", was.Rescue, is.Rescue) })
 }
 
@@ -405,6 +406,7 @@ func (v Blueprint) text() string {
 		[2]string{"witnesses", fmt.Sprint(v.Witnesses)},
 		[2]string{"hold-release", v.HoldRelease.String()},
 		[2]string{"recovery", shown(v.Recovery, Recovery.text)},
+		[2]string{"delayed", strings.Join(delayedTexts(v.Delayed), "; ")},
 		[2]string{"rescue", shown(v.Rescue, Rescue.text)})
 }
 

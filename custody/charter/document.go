@@ -120,6 +120,7 @@ type Blueprint struct {
 	Witnesses             int           // other operators that must have cosigned the log with a decision before its node signs; 0: none
 	HoldRelease           time.Duration // that fewer than t operators must have run a release before t may sign with it; 0: none
 	Recovery              *Recovery     // nil: its Taproot addresses have no script
+	Delayed               []Delayed     // ascending by chain; of a chain that is not listed, nothing but the vault moves what is there
 	Rescue                *Rescue       // nil: nothing but t operators ever signs
 }
 

@@ -133,6 +133,9 @@ func (v Blueprint) check(d Document) error {
 	if err := v.Recovery.check(v.Suites, v.Chains); err != nil {
 		return err
 	}
+	if err := v.checkDelayed(); err != nil {
+		return err
+	}
 	for _, name := range v.Committee {
 		if _, ok := d.Station(name); !ok {
 			return fmt.Errorf("committee: %s is no operator of the circle", name)

@@ -158,6 +158,7 @@ func readBlueprint(f *form.Map) Blueprint {
 		v.Recovery = &Recovery{}
 		f.Sub("recovery", v.Recovery.read)
 	}
+	v.Delayed = form.List(f, "delayed", readDelayed)
 	if f.Has("rescue") {
 		v.Rescue = &Rescue{}
 		f.Sub("rescue", v.Rescue.read)
@@ -187,6 +188,9 @@ func (d Document) sorted() Document {
 	d.EVM = d.EVM.sorted()
 	d.Demands = byName(d.Demands, func(x Demand) string { return x.Operator })
 	for i, v := range d.Vaults {
+		if len(v.Delayed) > 0 {
+			d.Vaults[i].Delayed = byName(v.Delayed, func(x Delayed) string { return x.Chain })
+		}
 		if v.Rescue != nil {
 			d.Vaults[i].Rescue = v.Rescue.sorted(d)
 		}

@@ -170,6 +170,7 @@ func (v Blueprint) fields() []string {
 			out = append(out, "  "+line)
 		}
 	}
+	out = list(out, "delayed", v.Delayed, Delayed.fields)
 	if v.Rescue != nil {
 		out = append(out, "rescue:")
 		for _, line := range v.Rescue.fields() {

@@ -51,7 +51,11 @@ func allowedBy(d charter.Document) (*evm.Allowed, error) {
 			b.Tokens = append(b.Tokens, evm.Token{ChainID: id, Address: at, Cap: decimal(a.Allowance)})
 		}
 	}
-	if err := addNamed(&b, d.EVM); err != nil {
+	err := addNamed(&b, d.EVM)
+	if err == nil {
+		err = addDelays(&b, d)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	book, err := evm.Compile(b)

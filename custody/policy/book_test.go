@@ -32,6 +32,12 @@ func TestBookRefused(t *testing.T) {
 		change func(*charter.Document)
 		want   string
 	}{
+		"a delayed Safe at a false checksum": {func(d *charter.Document) {
+			d.Vaults[0].Delayed = []charter.Delayed{{Chain: "eip155:1", Safe: "0xA0B86991c6218b36c1d19D4a2e9Eb0cE3606eB48", Module: staked, Key: staked}}
+		}, "delayed on eip155:1: safe"},
+		"a delayed Safe that is a token": {func(d *charter.Document) {
+			d.Vaults[0].Delayed = []charter.Delayed{{Chain: "eip155:1", Safe: usdc, Module: "0x" + strings.Repeat("1", 40), Key: "0x" + strings.Repeat("2", 40)}}
+		}, "another part"},
 		"a function that is none": {func(d *charter.Document) { d.EVM.Contracts[0].Functions[0] = "deposit" }, "contract 1"},
 		"one that the room reads itself": {func(d *charter.Document) {
 			d.EVM.Contracts[0].Functions[0] = "function transfer(address to,uint256 amount)"

@@ -80,6 +80,7 @@ const (
 	MaxContracts    = 128       // that vaults may call; likewise networks, types of typed data, codes
 	MaxFunctions    = 64        // of one contract
 	MaxRecovery     = 65_535    // blocks until a recovery leaf opens
+	MaxDelayed      = 16        // Safes with a delay of one vault
 	MaxFeeRate      = 1_000_000 // satoshis per virtual byte
 	MaxDeclaration  = 2048      // bytes of a function, or of a type of typed data
 	MaxLabels       = 16        // of one payee

@@ -72,6 +72,13 @@ var charterFields = []Spec{
 		number("hold-release", MinHold, MaxHold, "seconds that fewer than t operators must have run a release before t may sign with it").optional(),
 		hexOf("recovery-key", 32, "x-only: it alone spends a Taproot coin that lay still").optional(),
 		number("recovery-blocks", 1, MaxRecovery, "for so many blocks from the coin's own").optional(),
+		chain("delayed", "where a Safe of the vault's has a Delay module, in ascending order").times(0, MaxDelayed).with(
+			text("delayed-safe", 42, "its address"),
+			text("delayed-module", 42, "the module's"),
+			text("delayed-key", 42, "address that queues through it"),
+			number("cooldown", 3600, MaxDelay, "seconds in which the vault strikes out what was queued"),
+			number("expiration", 3600, MaxDelay, "seconds after the cooldown in which it can be carried out"),
+		),
 		number("rescue-operators", 1, MaxOperators, "r: live operators that SOS needs; absent: there is no SOS").optional(),
 		number("rescue-guardians", 2, MaxGuardians, "k: guardians that it needs besides").optional(),
 		word("trigger", "on which a rescue begins, in ascending order; where there is none there is no plan, and nothing of what follows", "below-threshold", "compromise", "legal", "refusal", "silence").times(0, 5).with(

@@ -23,6 +23,7 @@ type Enquiry struct {
 	Addresses []string
 	Known     [][32]byte // ids of the transactions that logs tell of as signed, of this chain or of one that is not shown
 	Assets    []Asset    // of the chain, that the charter lists
+	Safes     []Safe     // with a delay, likewise
 }
 
 // Facts are what endpoints of one chain say, for Reconcile. Several that are asked must say the same.
@@ -36,6 +37,7 @@ type Facts struct {
 	At        uint64 // the block of the balances
 	AtBlock   string
 	Addresses []AddressFacts
+	Safes     []SafeFacts // in the enquiry's order
 }
 
 // AddressFacts are about one address.
@@ -158,6 +160,7 @@ func (r *Report) Enquire(chain string) Enquiry {
 		}
 	}
 	slices.Sort(q.Addresses)
+	q.Safes = r.safesOn(chain)
 	return q
 }
 
@@ -248,6 +251,7 @@ func (r *Report) reconcileChain(f Facts) {
 		}
 		x.conclude()
 	}
+	r.reconcileSafes(f)
 	r.neverMined(f, found)
 	r.concludeReserves(f, reserves)
 }

@@ -150,6 +150,40 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
+// What the charter says of a Safe is held to what the chain says: the chain's word makes it attested, another one fails, what waits is attention.
+func TestReconcileSafes(t *testing.T) {
+	const safe, key = "0x00000000000000000000000000000000000000D1", "0x00000000000000000000000000000000000000D3"
+	for name, c := range map[string]struct {
+		said   []SafeFacts
+		class  Class
+		failed string
+		notes  string
+	}{
+		"as the charter has it": {[]SafeFacts{{Vault: "treasury", Safe: safe, Owner: two}}, Attested, "", ""},
+		"of another owner":      {[]SafeFacts{{Vault: "treasury", Safe: safe, Owner: key}}, Declared, "its owner is " + key, ""},
+		"withheld":              {[]SafeFacts{{Vault: "treasury", Safe: safe, Owner: key}}, Declared, "", "no address that is shown here"},
+		"withheld, and shown":   {[]SafeFacts{{Vault: "treasury", Safe: safe, Owner: one}}, Attested, "", ""},
+		"another one":           {[]SafeFacts{{Vault: "treasury", Safe: safe, Owner: one, Unlike: []string{"the cooldown is 1s, not 72h0m0s", "the Safe's threshold is 2, not 1"}}}, Declared, "the cooldown is 1s, not 72h0m0s; the Safe's threshold is 2", ""},
+		"something waits":       {[]SafeFacts{{Vault: "treasury", Safe: safe, Owner: one, Waiting: 2}}, Attested, "", "2 calls wait in the queue of its Safe " + safe},
+		"of another vault":      {[]SafeFacts{{Vault: "other", Safe: safe}}, Declared, "", ""},
+		"not asked":             {nil, Declared, "", ""},
+	} {
+		r, f := told(), facts()
+		r.safes = []Safe{{Vault: "treasury", Chain: "eip155:1", Safe: safe, Key: key}, {Vault: "treasury", Chain: "eip155:10", Safe: safe, Key: key}}
+		r.Vaults[0].Protected = []Protection{{Chain: "eip155:1", Key: key, Class: Declared}, {Chain: "eip155:10", Key: key, Class: Declared}}
+		r.Vaults[0].Published = !strings.HasPrefix(name, "withheld")
+		if q := r.Enquire("eip155:1"); len(q.Safes) != 1 {
+			t.Errorf("%s: the chain is asked %+v", name, q.Safes)
+		}
+		f.Safes = c.said
+		r.Reconcile([]Facts{f})
+		notes := strings.Join(r.Attention, "\n")
+		if got := failedOf(r); (got == "") != (c.failed == "") || !strings.Contains(got, c.failed) || !strings.Contains(notes, c.notes) || r.Vaults[0].Protected[0].Class != c.class || r.Vaults[0].Protected[1].Class != Declared {
+			t.Errorf("%s: %q, %q, %+v", name, got, notes, r.Vaults[0].Protected)
+		}
+	}
+}
+
 func TestReserves(t *testing.T) {
 	r := told()
 	r.Reconcile([]Facts{facts()})

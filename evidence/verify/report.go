@@ -61,7 +61,8 @@ type Report struct {
 	byID    map[[32]byte][]int   // of them
 	covered map[string]time.Time // up to when each operator's log is shown
 	grace   time.Duration
-	unread  int // sources
+	unread  int    // sources
+	safes   []Safe // for Reconcile: that the newest charter names
 
 	Entries    int `json:"entries"`    // of all logs
 	Withheld   int `json:"withheld"`   // entries whose bodies were not shown, and should have one
@@ -154,6 +155,8 @@ type Vault struct {
 	Plan        *RescuePlan `json:"rescue_plan,omitempty"` // for an emergency; nil: there is none
 	Emergencies []Emergency `json:"emergencies,omitempty"`
 	Coverage    []Coverage  `json:"coverage,omitempty"` // of its keys, by backups
+
+	Protected []Protection `json:"protected,omitempty"` // what chains themselves enforce for it; none: no chain does
 }
 
 // A Key is one of a vault's root keys.

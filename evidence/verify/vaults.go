@@ -340,7 +340,7 @@ func (v *verifier) readAccounts(x *vault) {
 			x.accounts[statement.FormatPath(a.Path[:]...)] = a.Department + "/" + a.Name
 		}
 	}
-	seen, good := map[string]bool{}, 0
+	seen, good, taproot := map[string]bool{}, 0, false
 	for _, h := range v.logs {
 		for _, l := range h.leaves {
 			d := v.docs[l.ID]
@@ -360,16 +360,15 @@ func (v *verifier) readAccounts(x *vault) {
 			}
 			seen[a.Chain+" "+a.Address] = true
 			good++
+			taproot = taproot || a.Suite == charter.SuiteBIP340
 			account := x.accounts[a.Path[:2].String()]
 			x.out.Addresses = append(x.out.Addresses, Address{Address: a.Address, Chain: a.Chain, Path: a.Path.String(), Account: account, Given: l.Time})
 		}
 	}
 	if good > 0 {
 		v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("its %s from its key", count(good, "address follows", "addresses follow")), "derived here")
-		if r := policy.Recovery(x.Vault); r != nil {
-			v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("the chain itself lets one key, %x, take a coin of its Taproot addresses that lay still for %d blocks", r.Key, r.Blocks), "its addresses hold that script: derived here")
-		}
 	}
+	v.protect(x, taproot)
 	slices.SortFunc(x.out.Addresses, func(a, b Address) int { return strings.Compare(a.Path+a.Chain, b.Path+b.Chain) })
 }
 

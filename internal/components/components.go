@@ -81,6 +81,18 @@ var Safe = Component{
 	},
 }
 
+// Zodiac has Delay, the module of a Safe through which others act after a delay, and the factory of its proxies: the ABI of each, and the init code with
+// which each was put on the public chains.
+var Zodiac = Component{
+	Name: "zodiac", Version: "4.0.3", NPM: "@gnosis.pm/zodiac",
+	Built: Built{
+		Integrity: "sha512-yliHytBRlb4wNkeiYsaaAvYZC5VwiUBVfJ+HLEmjnWPG2EHB5tvAOUboDU7XvSQ4GUJAz8h2YUrph0XkH+/xfA==",
+		Files: []string{
+			"dist/cjs/abi/Delay.json", "dist/cjs/initData/Delay.js", "dist/cjs/abi/ModuleProxyFactory.json", "dist/cjs/initData/ModuleProxyFactory.js",
+		},
+	},
+}
+
 // PermitToken is an ERC-20 that takes permits (ERC-2612), in the package of an exchange whose shares it is.
 var PermitToken = Component{
 	Name: "permittoken", Version: "1.0.1", NPM: "@uniswap/v2-core",

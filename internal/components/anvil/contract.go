@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
@@ -20,34 +21,69 @@ type Contract struct {
 	node *Node
 }
 
-// Deploy puts a component's contract on the chain, from the first unlocked account. arguments are its constructor's.
+// Deploy puts a component's contract on the chain, from the first unlocked account. arguments are its constructor's, unless they stand in its code.
 func (n *Node) Deploy(t testing.TB, c components.Component, name string, arguments ...any) *Contract {
 	t.Helper()
 	path, err := c.Contract(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var built struct {
-		ABI      abi.ABI
-		Bytecode string
-	}
-	if err := json.Unmarshal(raw, &built); err != nil {
-		t.Fatalf("read %s: %v", path, err)
-	}
+	built := read(t, path)
 	code := common.FromHex(built.Bytecode)
 	if len(code) == 0 {
 		t.Fatalf("read %s: no code", path)
 	}
-	packed, err := built.ABI.Pack("", arguments...)
-	if err != nil {
-		t.Fatalf("%s: arguments of the constructor: %v", name, err)
+	var packed []byte
+	if !built.ready {
+		if packed, err = built.ABI.Pack("", arguments...); err != nil {
+			t.Fatalf("%s: arguments of the constructor: %v", name, err)
+		}
 	}
 	receipt := n.send(t, map[string]string{"from": n.Accounts(t)[0], "data": "0x" + hex.EncodeToString(append(code, packed...)), "gas": "0x800000"})
 	return &Contract{ABI: built.ABI, Address: common.HexToAddress(receipt.ContractAddress), node: n}
+}
+
+// built is what a compiler wrote of a contract.
+type built struct {
+	ABI      abi.ABI
+	Bytecode string
+	ready    bool // its constructor's arguments stand in it
+}
+
+// read reads a contract: one JSON object, or its ABI beside a script that exports the init code with which it was put on public chains.
+func read(t testing.TB, path string) (b built) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if json.Unmarshal(raw, &b) == nil {
+		return b
+	}
+	if err := json.Unmarshal(raw, &b.ABI); err != nil {
+		t.Fatalf("read %s: %v", path, err)
+	}
+	script := strings.TrimSuffix(path, ".json") + ".js"
+	if raw, err = os.ReadFile(script); err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(raw), `exports.initCode = "`)
+	code, _, ends := strings.Cut(rest, `"`)
+	if !found || !ends {
+		t.Fatalf("read %s: it exports no init code", script)
+	}
+	b.Bytecode, b.ready = code, true
+	return b
+}
+
+// InitCode is the code with which a component's contract was put on public chains, its constructor's arguments with it.
+func InitCode(t testing.TB, c components.Component, name string) []byte {
+	t.Helper()
+	path, err := c.Contract(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return common.FromHex(read(t, path).Bytecode)
 }
 
 // At is the contract at another address, such as that of a proxy which runs its code.
@@ -67,6 +103,12 @@ func (c *Contract) Pack(t testing.TB, method string, arguments ...any) []byte {
 func (c *Contract) Send(t testing.TB, from, method string, arguments ...any) {
 	t.Helper()
 	c.node.send(t, c.call(t, from, method, arguments))
+}
+
+// Transact sends a transaction from an unlocked account, and waits until it is mined. A revert fails the test.
+func (n *Node) Transact(t testing.TB, transaction map[string]string) {
+	t.Helper()
+	n.send(t, transaction)
 }
 
 // Revert says why a call from an account would revert; empty: it would not.

@@ -37,7 +37,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	wanted := []components.Component{
-		components.Anvil, components.Safe, components.PermitToken, components.Chromium, components.Litewitness, components.Witnesslogs, components.Btcd, components.Litesvm, components.Previous,
+		components.Anvil, components.Safe, components.Zodiac, components.PermitToken, components.Chromium, components.Litewitness, components.Witnesslogs, components.Btcd, components.Litesvm, components.Previous,
 	}
 	switch {
 	case len(args) == 1 && args[0] == "nightly":
