@@ -81,9 +81,12 @@ func Underway(all []*Case, address, chain string, like func(evm.Facts) bool) *Ca
 	return nil
 }
 
-// lives says that an intent has not come to its end: it may yet be signed, or mined.
+// lives says that an intent has not come to its end: it may yet be signed, or mined, or a block holds it and it is not known yet what became of it there.
 func (c *Case) lives() bool {
-	return !c.Closed() && !slices.Contains([]string{"confirmed", "final", "failed", "replaced"}, c.State())
+	if c.State() == "confirmed" {
+		return !c.Landed()
+	}
+	return !c.Closed() && !slices.Contains([]string{"final", "failed", "replaced"}, c.State())
 }
 
 // Undone finds an intent of an address that its chain mined and undid, keeping the fee, as two nodes say: who asks for the same again may pay for nothing again.

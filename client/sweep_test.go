@@ -50,6 +50,14 @@ func TestUnderway(t *testing.T) {
 		if got := Underway([]*Case{c}, "0xa", "eip155:1", like); (got != nil) != x.found {
 			t.Errorf("%s to %s: found %v", x.state, x.to, got != nil)
 		}
+		if x.state == "confirmed" { // and one node says that the chain undid it, and no other knows: it is not asked for again
+			if c.Views = []View{{State: "confirmed", Reverted: true}, {State: "seen"}}; Underway([]*Case{c}, "0xa", "eip155:1", like) != c || Undone([]*Case{c}, "0xa", "eip155:1", like) != nil {
+				t.Error("undone, as one node says: it has ended")
+			}
+			if c.Views[1] = c.Views[0]; Underway([]*Case{c}, "0xa", "eip155:1", like) != nil || Undone([]*Case{c}, "0xa", "eip155:1", like) != c {
+				t.Error("undone, as two nodes say: it has not ended")
+			}
+		}
 		if Underway([]*Case{c}, "0xb", "eip155:1", like) != nil || Underway([]*Case{c}, "0xa", "eip155:10", like) != nil {
 			t.Errorf("%s: found for another address or chain", x.state)
 		}

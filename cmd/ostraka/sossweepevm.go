@@ -142,7 +142,8 @@ func gasOf(ctx context.Context, lines []*sweepLine) []gasLack {
 // gasEvery is how often it is looked whether somebody has sent coins.
 const gasEvery = 2 * time.Second
 
-// awaitGas waits until every address can pay for what is to be moved from it, if that is asked for, and plans anew. The coin that was sent is moved in its turn, too.
+// awaitGas waits until every address can pay for what is to be moved from it, or the time for that is over, if that is asked for, and plans anew. What was sent and is not used up is moved in
+// its turn, too.
 func (s *sweep) awaitGas(ctx context.Context, a *app, doc sweepDocument) (sweepDocument, error) {
 	if s.waitGas <= 0 || len(doc.Lacks) == 0 {
 		return doc, nil
@@ -152,20 +153,18 @@ func (s *sweep) awaitGas(ctx context.Context, a *app, doc sweepDocument) (sweepD
 		names = append(names, g.Address)
 	}
 	a.say("waiting until %s for coins to come to %s", statement.FormatTime(client.Now().Add(s.waitGas)), strings.Join(names, ", "))
-	end := time.Now().Add(s.waitGas)
-	for time.Now().Before(end) && len(doc.Lacks) > 0 {
+	for end := time.Now().Add(s.waitGas); time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
 			return doc, ctx.Err()
 		case <-time.After(gasEvery):
 		}
-		paid, err := s.canPay(ctx, doc.Lines)
-		if err != nil || !paid { // an endpoint that fails once may answer the next time
-			continue
+		if paid, err := s.canPay(ctx, doc.Lines); err == nil && paid { // an endpoint that fails once may answer the next time
+			break
 		}
-		if next, err := s.plan(ctx, a); err == nil {
-			doc = next
-		}
+	}
+	if next, err := s.plan(ctx, a); err == nil { // else what was planned is looked at again in its turn
+		doc = next
 	}
 	return doc, nil
 }
@@ -204,13 +203,11 @@ func (l *evmTransfer) plan(ctx context.Context) (worth bool, err error) {
 			return false, err
 		}
 	}
-	if old := client.Undone(l.s.cases, l.From, l.Chain, sweeping(l.asset, l.dest)); old != nil && !l.s.retry {
-		if holds, err := l.holds(ctx); err != nil || holds.Sign() == 0 {
-			return false, err
+	if err := l.undoneIn(l.s.cases); err != nil {
+		if holds, bad := l.holds(ctx); bad != nil || holds.Sign() == 0 {
+			return false, bad
 		}
-		l.Intent = old.ID().String()
-		l.saw(old)
-		return false, fmt.Errorf("%w: the token may have frozen the address, or be none; --retry asks for it again", undone(old))
+		return false, err
 	}
 	t, err := l.transfer(ctx)
 	if err != nil || t == nil {
@@ -220,6 +217,17 @@ func (l *evmTransfer) plan(ctx context.Context) (worth bool, err error) {
 	l.most = new(big.Int).Mul(new(big.Int).SetUint64(*t.Gas), t.FeeCap)
 	l.Fee = evm.FormatUnits(l.most, evm.EtherDecimals)
 	return true, nil
+}
+
+// undoneIn says that the chain undid the transfer once, unless it is to be tried again.
+func (l *evmTransfer) undoneIn(all []*client.Case) error {
+	old := client.Undone(all, l.From, l.Chain, sweeping(l.asset, l.dest))
+	if old == nil || l.s.retry {
+		return nil
+	}
+	l.Intent = old.ID().String()
+	l.saw(old)
+	return fmt.Errorf("%w: the token may have frozen the address, or be none; --retry asks for it again", undone(old))
 }
 
 // holds is what lies there of the asset.
@@ -289,6 +297,9 @@ func (l *evmTransfer) move(ctx context.Context, a *app) error {
 			return l.s.replace(ctx, a, l.sweepLine, old, "confirmed")
 		}
 		return l.s.follow(ctx, a, l.sweepLine, old.ID(), "confirmed")
+	}
+	if err := l.undoneIn(all); err != nil { // since the sweep was planned
+		return err
 	}
 	t, err := l.transfer(ctx)
 	if err != nil {
