@@ -18,8 +18,8 @@ const (
 
 // Limits of the program, in bytes: a visitor on a telephone loads it.
 const (
-	MaxProgram = 14_700_000 // unpacked
-	MaxPacked  = 4_160_000
+	MaxProgram = 15_100_000 // unpacked
+	MaxPacked  = 4_260_000
 )
 
 // A Program runs in a browser.

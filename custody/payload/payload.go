@@ -54,7 +54,7 @@ func Read(it intent.Intent, suite string, c Context) (p Payload, err error) {
 	case "bip122":
 		p, err = readBitcoin(it, suite, c)
 	case "solana":
-		p, err = readSolana(it)
+		p, err = DecodeSolana(it)
 	default:
 		return nil, fmt.Errorf("transactions of chain %s are not signed by this release, and proofs are", it.Chain)
 	}

@@ -17,8 +17,8 @@ type Solana struct {
 	own   solana.Key
 }
 
-// readSolana reads a transaction by what it encloses. The vault's address is the intent's alone: whatever goes to another one of the vault's is a payment, as on EVM chains.
-func readSolana(it intent.Intent) (*Solana, error) {
+// DecodeSolana is Read of a transaction of Solana, by what it encloses. The vault's address is the intent's alone: whatever goes to another one of the vault's is a payment, as on EVM chains.
+func DecodeSolana(it intent.Intent) (*Solana, error) {
 	world, err := solana.Enclosed(it.Transaction)
 	if err != nil {
 		return nil, err

@@ -75,7 +75,7 @@ const (
 	MaxAccess       = 16        // people with access to one place
 	MaxGroups       = 64
 	MaxGuardians    = 32
-	MaxAssets       = 64
+	MaxAssets       = 256
 	MaxPayees       = 256
 	MaxContracts    = 128       // that vaults may call; likewise networks, types of typed data, codes
 	MaxFunctions    = 64        // of one contract

@@ -23,7 +23,10 @@ func (x *vault) transaction(it intent.Intent) (payload.Payload, error) {
 	if strings.HasPrefix(it.Chain, "bip122:") {
 		return x.bitcoin(it)
 	}
-	return payload.Read(it, "", payload.Context{}) // by what it encloses, on Solana: nodes compared that with the chain
+	if strings.HasPrefix(it.Chain, "solana:") {
+		return payload.DecodeSolana(it) // by what it encloses: nodes compared that with the chain
+	}
+	return nil, fmt.Errorf("transactions of chain %s are not read by this release", it.Chain)
 }
 
 // bitcoin reads what an intent asks a vault's keys to sign. Whether the fee was too high, nodes judged.
