@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -173,9 +174,9 @@ func (c *Circle) PrepareNonce(ctx context.Context, e Errand) (s statement.Statem
 	if err != nil {
 		return s, at, err
 	}
-	i := slices.IndexFunc(all, func(n NonceAccount) bool { return !n.Open && n.Intent.IsZero() })
+	i := placeIn(all)
 	if i < 0 {
-		return s, at, &RefusedError{fmt.Sprintf("%s has %d nonce accounts, and may not have more", e.carries.own, len(all))}
+		return s, at, &RefusedError{fmt.Sprintf("the %d places of %s for nonce accounts are taken: close one, or have somebody open one elsewhere, with %[2]s as its authority (`--nonce-account`)", len(all), e.carries.own)}
 	}
 	at, e.Steps, err = solana.CreateNonce(e.carries.own, e.carries.own, all[i].Seed, e.carries.own, solana.NonceRent)
 	if err != nil {
@@ -184,6 +185,11 @@ func (c *Circle) PrepareNonce(ctx context.Context, e Errand) (s statement.Statem
 	e.Units, e.Pays = 4*UnitsTransfer, solana.NonceRent
 	s, err = c.PrepareErrand(ctx, e)
 	return s, at, err
+}
+
+// placeIn is the first place where a nonce account can be opened, -1 if there is none. The chain makes no account where lamports lie, and anybody may send some to an address that follows from ours.
+func placeIn(all []NonceAccount) int {
+	return slices.IndexFunc(all, func(n NonceAccount) bool { return !n.Open && n.Intent.IsZero() && n.Lamports == 0 })
 }
 
 // PrepareNonceEnd makes the statement of an intent that closes an own nonce account, and takes back what it holds.
@@ -279,15 +285,16 @@ func (g *ground) learn(ctx context.Context, keys ...solana.Key) error {
 // take compares what nodes say. Amounts change with every block: the least counts.
 func (g *ground) take(asked []solana.Key, good Answers[*v1.ReadingsResponse]) error {
 	first := good[0].Value
-	g.nodes, g.block, g.price, g.height = nil, solana.Key(first.Blockhash), first.Price, first.Height
-	last, least := first.Last, first.Price
+	g.nodes, g.price, g.height = nil, first.Price, first.Height
+	least := first.Price
+	byAge := slices.Clone(good)
+	slices.SortStableFunc(byAge, func(a, b Answer[*v1.ReadingsResponse]) int { return cmp.Compare(a.Value.Last, b.Value.Last) })
+	// An old one is final at all; but with the oldest of three a node that lies would choose one that no other knows.
+	g.block = solana.Key(byAge[(len(byAge)-1)/2].Value.Blockhash)
 	for _, a := range good {
 		g.nodes = append(g.nodes, a.Node)
 		g.height, least = min(g.height, a.Value.Height), min(least, a.Value.Price)
 		g.price = max(g.price, a.Value.Price)
-		if a.Value.Last < last { // the oldest one: it is final at all
-			g.block, last = solana.Key(a.Value.Blockhash), a.Value.Last
-		}
 	}
 	if g.price/apart > least {
 		return &Difference{What: "the price of compute units on " + g.sender.Chain, Groups: [][]string{g.nodes}, Shown: []string{fmt.Sprintf("from %d to %d", least, g.price)}}
