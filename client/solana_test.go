@@ -3,9 +3,12 @@ package client
 import (
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/chain/solana"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 )
 
 // wordOn is one node's word on one account that is a wallet.
@@ -69,5 +72,61 @@ func TestLapsed(t *testing.T) {
 		if x.State() != c.state || x.Lapsed() != c.lapsed {
 			t.Errorf("%s: %s, lapsed %v; want %s, %v", name, x.State(), x.Lapsed(), c.state, c.lapsed)
 		}
+	}
+}
+
+// An operator that keeps a signature for itself has nothing of it: what is proposed anew has the same nonce, or waits until the first cannot land.
+func TestPossiblySignedOnSolana(t *testing.T) {
+	const chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+	own, err := solana.ParseKey("4zvwRjXUKGfvwnParsHAS3HuSVzV5cA4McphgmoCtajS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, err := solana.SeedAddress(own, NonceSeeds[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	asked := func(nonce *solana.Key, state string, possibly bool) *Case {
+		read := solana.Readings{Recents: map[solana.Key]bool{{5}: true}, Accounts: map[solana.Key]solana.Account{account: {Kind: solana.NonceAccount, Authority: own, Nonce: solana.Key{5}}}}
+		raw, err := solana.Build(solana.Request{Payer: own, Blockhash: solana.Key{5}, Nonce: nonce, Authority: own, Steps: []solana.Step{solana.Transfer(own, own, 7)}}, payload.SolanaContext(chain, own, [3]uint32{}, read))
+		if err != nil {
+			t.Fatal(err)
+		}
+		it := intent.Intent{Chain: chain, Address: own.String(), Purpose: intent.PurposeTransaction, Transaction: raw, Created: now.Add(-time.Minute)}
+		p, err := payload.Read(it, "", payload.Context{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &Case{Payload: p, Intent: it, Views: []View{{State: state, PossiblySigned: possibly}, {State: state}}}
+	}
+	spent := possiblySpent([]*Case{asked(&account, "failed", true)})
+	if len(spent) != 1 || len(possiblySpent([]*Case{asked(&account, "failed", false), asked(&account, "allowed", true)})) != 0 {
+		t.Errorf("possibly spent: %v", spent)
+	}
+	all := []NonceAccount{{Open: true}, {Open: true, Possibly: [32]byte{1}}, {Open: true}}
+	if i := freeNonce(all); i != 1 {
+		t.Errorf("account %d is taken, and the payment that is proposed anew lands beside the first", i)
+	}
+	if i := freeNonce([]NonceAccount{{}, {Open: true, Intent: [32]byte{1}}, {Open: true}}); i != 2 {
+		t.Errorf("account %d is taken, and 2 is free", i)
+	}
+	for name, c := range map[string]struct {
+		one  *Case
+		at   time.Time
+		wait bool
+	}{
+		"it may land yet":             {asked(nil, "failed", true), now, true},
+		"its blockhash is too old":    {asked(nil, "failed", true), now.Add(hushFor), false},
+		"nobody has a signature":      {asked(nil, "failed", false), now, false},
+		"it has a nonce":              {asked(&account, "failed", true), now, false},
+		"it is under way, and may be": {asked(nil, "allowed", true), now, false},
+	} {
+		if got := hush([]*Case{c.one}, own, chain, c.at) != nil; got != c.wait {
+			t.Errorf("%s: waits %v, want %v", name, got, c.wait)
+		}
+	}
+	if hush([]*Case{asked(nil, "failed", true)}, account, chain, now) != nil {
+		t.Error("another address waits")
 	}
 }
