@@ -180,6 +180,16 @@ func TestGivenUp(t *testing.T) {
 	x.looks(30 * time.Minute)
 	x.is("its message landed under another signature", intent.Signed)
 
+	runs := wallet.Landings{Desk: l.Hosts[0].Desk, Panels: x.follow.Panels, Log: slog.New(slog.DiscardHandler)}
+	runs.Step(t.Context(), x.now)
+	x.says(func() { x.refusal = "" })
+	panels := x.follow.Panels
+	x = l.landing(pays("signed too late"))
+	x.follow = &runs
+	x.follow.Panels = panels
+	x.looks(20 * time.Second)
+	x.is("it was dead when it was signed, by this node among others", intent.Failed)
+
 	with := pays("nonce")
 	with.Nonce = &l.nonce
 	x = l.landing(with)

@@ -142,6 +142,7 @@ type Sent struct {
 	Hash    string
 	State   intent.State
 	Block   string // that holds it, as its chain names it; empty: none
+	Allowed bool   // by this node, which so read of the chain what it hangs on
 }
 
 // OnTheWay lists the signed transactions that are to be followed on their chains.
@@ -152,7 +153,7 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
 			if travels(f.payload) && f.raw != nil {
 				_, block := f.life.Block()
-				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Vault, f.life.Intent().Chain, f.payload, f.raw, f.life.Hash(), s, block})
+				out = append(out, Sent{f.stmt.ID(), f.life.Intent().Vault, f.life.Intent().Chain, f.payload, f.raw, f.life.Hash(), s, block, f.life.Verdict(d.cfg.Operator) == intent.Allow})
 			}
 		}
 		f.mu.Unlock()

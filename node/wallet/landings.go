@@ -26,7 +26,8 @@ type Landings struct {
 	passed doubts
 	late   map[statement.ID]late
 	sent   map[statement.ID]time.Time // when it was sent last
-	lived  map[statement.ID]time.Time // when a block could take it last, as this process saw, and none had
+	lived  map[statement.ID]time.Time // when a block could take it last, as this process saw, and none had; or when it was signed
+	known  map[statement.ID]bool      // it was looked at before
 	other  map[statement.ID]bool      // its message stands in a block under another signature
 }
 
@@ -41,8 +42,9 @@ const (
 
 // Step moves every signed transaction on by one look at its chain.
 func (l *Landings) Step(ctx context.Context, now time.Time) {
-	if l.passed == nil {
-		l.passed, l.late, l.sent, l.lived, l.other = doubts{}, map[statement.ID]late{}, map[statement.ID]time.Time{}, map[statement.ID]time.Time{}, map[statement.ID]bool{}
+	began := l.passed == nil
+	if began {
+		l.passed, l.late, l.sent, l.lived, l.other, l.known = doubts{}, map[statement.ID]late{}, map[statement.ID]time.Time{}, map[statement.ID]time.Time{}, map[statement.ID]bool{}, map[statement.ID]bool{}
 	}
 	underway := map[statement.ID]bool{}
 	for _, s := range l.Desk.OnTheWay() {
@@ -51,13 +53,17 @@ func (l *Landings) Step(ctx context.Context, now time.Time) {
 		if !ok || panel == nil || ctx.Err() != nil {
 			continue
 		}
-		underway[s.ID] = true
+		if underway[s.ID] = true; !l.known[s.ID] && !began && s.Allowed && s.State == intent.Signed {
+			l.lived[s.ID] = now // it was signed just now, and this node's endpoints knew its block or nonce when it allowed it
+		}
+		l.known[s.ID] = true
 		if err := l.follow(ctx, now, panel, s, p); err != nil {
 			l.Log.Warn("transaction not followed", "intent", s.ID.Short(), "transaction", s.Hash, "error", err)
 		}
 	}
 	maps.DeleteFunc(l.sent, func(id statement.ID, _ time.Time) bool { return !underway[id] })
 	maps.DeleteFunc(l.lived, func(id statement.ID, _ time.Time) bool { return !underway[id] })
+	maps.DeleteFunc(l.known, func(id statement.ID, _ bool) bool { return !underway[id] })
 	maps.DeleteFunc(l.other, func(id statement.ID, _ bool) bool { return !underway[id] })
 	maps.DeleteFunc(l.passed, func(id statement.ID, _ doubt) bool { return !underway[id] })
 	for id, x := range l.late {
