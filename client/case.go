@@ -417,6 +417,9 @@ func (c *Case) State() string {
 			if s == "replaced" || s == "failed" {
 				need = min(2, len(c.Views))
 			}
+			if s == "failed" && (count["confirmed"] > 0 || count["final"] > 0) && !slices.ContainsFunc(c.Views, func(v View) bool { return v.Reverted }) {
+				continue // what stands in a block did not lapse: nodes that say so were not shown the block, and who believes them pays twice
+			}
 			if count[s] >= need {
 				best = i
 			}

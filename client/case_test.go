@@ -456,13 +456,17 @@ func TestCaseStateSigned(t *testing.T) {
 		{[]string{"replaced", "seen", "replaced"}, "replaced"},
 		{[]string{"replaced", "replaced", "confirmed"}, "confirmed"},
 		{[]string{"failed", "confirmed", "confirmed"}, "confirmed"},
-		{[]string{"failed", "failed", "confirmed"}, "failed"},
+		{[]string{"failed", "failed", "confirmed"}, "confirmed"}, // where they were not shown its block
+		{[]string{"reverted", "reverted", "confirmed"}, "failed"},
 		{[]string{"replaced"}, "replaced"}, // an operator at its own node
 	} {
 		var copies []*Case
 		for i, s := range c.states {
 			m := w.shown()
 			m.State, m.Raw = s, raw
+			if s == "reverted" {
+				m.State, m.Reverted = "failed", true
+			}
 			copies = append(copies, w.read(operators[i], m))
 		}
 		merged, err := MergeCases(copies)

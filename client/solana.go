@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -153,6 +154,7 @@ type NonceAccount struct {
 	Nonce    solana.Key
 	Lamports uint64
 	Intent   statement.ID // that uses it; zero: none
+	Possibly statement.ID // that came to its end with this nonce, and may be signed all the same; zero: none
 }
 
 // NonceAccounts are all of an address, open or not.
@@ -173,9 +175,9 @@ func (c *Circle) PrepareNonce(ctx context.Context, e Errand) (s statement.Statem
 	if err != nil {
 		return s, at, err
 	}
-	i := slices.IndexFunc(all, func(n NonceAccount) bool { return !n.Open && n.Intent.IsZero() })
+	i := placeIn(all)
 	if i < 0 {
-		return s, at, &RefusedError{fmt.Sprintf("%s has %d nonce accounts, and may not have more", e.carries.own, len(all))}
+		return s, at, &RefusedError{fmt.Sprintf("the %d places of %s for nonce accounts are taken: close one, or have somebody open one elsewhere, with %[2]s as its authority (`--nonce-account`)", len(all), e.carries.own)}
 	}
 	at, e.Steps, err = solana.CreateNonce(e.carries.own, e.carries.own, all[i].Seed, e.carries.own, solana.NonceRent)
 	if err != nil {
@@ -184,6 +186,11 @@ func (c *Circle) PrepareNonce(ctx context.Context, e Errand) (s statement.Statem
 	e.Units, e.Pays = 4*UnitsTransfer, solana.NonceRent
 	s, err = c.PrepareErrand(ctx, e)
 	return s, at, err
+}
+
+// placeIn is the first place where a nonce account can be opened, -1 if there is none. The chain makes no account where lamports lie, and anybody may send some to an address that follows from ours.
+func placeIn(all []NonceAccount) int {
+	return slices.IndexFunc(all, func(n NonceAccount) bool { return !n.Open && n.Intent.IsZero() && n.Lamports == 0 })
 }
 
 // PrepareNonceEnd makes the statement of an intent that closes an own nonce account, and takes back what it holds.
@@ -279,15 +286,16 @@ func (g *ground) learn(ctx context.Context, keys ...solana.Key) error {
 // take compares what nodes say. Amounts change with every block: the least counts.
 func (g *ground) take(asked []solana.Key, good Answers[*v1.ReadingsResponse]) error {
 	first := good[0].Value
-	g.nodes, g.block, g.price, g.height = nil, solana.Key(first.Blockhash), first.Price, first.Height
-	last, least := first.Last, first.Price
+	g.nodes, g.price, g.height = nil, first.Price, first.Height
+	least := first.Price
+	byAge := slices.Clone(good)
+	slices.SortStableFunc(byAge, func(a, b Answer[*v1.ReadingsResponse]) int { return cmp.Compare(a.Value.Last, b.Value.Last) })
+	// An old one is final at all; but with the oldest of three a node that lies would choose one that no other knows.
+	g.block = solana.Key(byAge[(len(byAge)-1)/2].Value.Blockhash)
 	for _, a := range good {
 		g.nodes = append(g.nodes, a.Node)
 		g.height, least = min(g.height, a.Value.Height), min(least, a.Value.Price)
 		g.price = max(g.price, a.Value.Price)
-		if a.Value.Last < last { // the oldest one: it is final at all
-			g.block, last = solana.Key(a.Value.Blockhash), a.Value.Last
-		}
 	}
 	if g.price/apart > least {
 		return &Difference{What: "the price of compute units on " + g.sender.Chain, Groups: [][]string{g.nodes}, Shown: []string{fmt.Sprintf("from %d to %d", least, g.price)}}
@@ -367,12 +375,13 @@ func (g *ground) nonces(ctx context.Context) (out []NonceAccount, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read which nonces other intents use: %w", err)
 	}
-	users := spenders(all)
+	users, possibly := spenders(all), possiblySpent(all)
 	for i := range out {
 		a := g.read.Accounts[out[i].Address]
 		out[i].Open = a.Kind == solana.NonceAccount && a.Authority == g.own
 		out[i].Nonce, out[i].Lamports = a.Nonce, g.lamports[out[i].Address]
-		out[i].Intent = users[fmt.Sprintf("%s nonce %s %s", g.sender.Chain, out[i].Address, a.Nonce)]
+		name := fmt.Sprintf("%s nonce %s %s", g.sender.Chain, out[i].Address, a.Nonce)
+		out[i].Intent, out[i].Possibly = users[name], possibly[name]
 	}
 	return out, nil
 }
@@ -380,6 +389,9 @@ func (g *ground) nonces(ctx context.Context) (out []NonceAccount, err error) {
 // nonce is the durable nonce account of an errand; nil: none.
 func (g *ground) nonce(ctx context.Context, e Errand) (*solana.Key, error) {
 	if e.Hasty {
+		if err := g.quiet(ctx); err != nil {
+			return nil, err
+		}
 		return nil, g.learn(ctx)
 	}
 	if e.Nonce != nil {
@@ -395,19 +407,74 @@ func (g *ground) nonce(ctx context.Context, e Errand) (*solana.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := 0
-	for i, n := range all {
-		if n.Open && n.Intent.IsZero() {
-			return &all[i].Address, nil
-		}
-		if n.Open {
-			open++
-		}
+	if i := freeNonce(all); i >= 0 {
+		return &all[i].Address, nil
 	}
+	open := len(slices.DeleteFunc(all, func(n NonceAccount) bool { return !n.Open }))
 	if open > 0 {
 		return nil, &EarlyError{fmt.Sprintf("each of the %d nonce accounts of %s is used by an intent that has not landed: wait, open another (`ostraka nonce open`), or propose it with --hasty, to land within a minute", open, g.own)}
 	}
-	return nil, nil
+	return nil, g.quiet(ctx)
+}
+
+// freeNonce is the nonce account that a new transaction takes, -1 if none is free. One whose nonce an intent has that failed and may be signed goes first: whatever lands with that nonce keeps the
+// other off the chain, and with another nonce people who propose a payment anew would pay twice.
+func freeNonce(all []NonceAccount) int {
+	free := func(n NonceAccount) bool { return n.Open && n.Intent.IsZero() }
+	if i := slices.IndexFunc(all, func(n NonceAccount) bool { return free(n) && !n.Possibly.IsZero() }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(all, free)
+}
+
+// hushFor is for how long what has no durable nonce may land after it was asked for: its blockhash was young then.
+const hushFor = 5 * time.Minute
+
+// quiet refuses what has no durable nonce while another of the address without one may land, though it came to its end here: an operator that keeps a signature for itself.
+func (g *ground) quiet(ctx context.Context) error {
+	all, _, err := g.c.Cases(ctx, []Vault{g.sender.Vault}, g.sender.Vault.ID)
+	if err != nil {
+		return fmt.Errorf("read what else may land: %w", err)
+	}
+	if one := hush(all, g.own, g.sender.Chain, Now()); one != nil {
+		return &EarlyError{fmt.Sprintf("intent %s failed at %s, and may be signed and land all the same: wait until %s, or who pays this pays twice", one.ID().Short(), one.Views[0].Node, statement.FormatTime(one.Intent.Created.Add(hushFor)))}
+	}
+	return nil
+}
+
+// hush is an intent of an address without a durable nonce that came to its end of late, and may be signed.
+func hush(all []*Case, own solana.Key, chain string, now time.Time) *Case {
+	i := slices.IndexFunc(all, func(one *Case) bool {
+		p, ok := one.Payload.(*payload.Solana)
+		if !ok || !one.possiblySigned() || p.Owner() != own || p.Chain() != chain || now.Sub(one.Intent.Created) > hushFor {
+			return false
+		}
+		_, _, durable := p.Durable()
+		return !durable
+	})
+	if i < 0 {
+		return nil
+	}
+	return all[i]
+}
+
+// possiblySigned says that no signature is shown, and that there may be one.
+func (c *Case) possiblySigned() bool {
+	return c.Signed == nil && c.Closed() && slices.ContainsFunc(c.Views, func(v View) bool { return v.PossiblySigned })
+}
+
+// possiblySpent are which intents that came to their end use what their chains give once, and may be signed.
+func possiblySpent(all []*Case) map[string]statement.ID {
+	out := map[string]statement.ID{}
+	for _, one := range all {
+		if one.Payload == nil || !one.possiblySigned() {
+			continue
+		}
+		for _, name := range one.Payload.Spends() {
+			out[name] = one.ID()
+		}
+	}
+	return out
 }
 
 // spenders are which intents use what their chains give once, and may yet be signed, or are.

@@ -54,6 +54,7 @@ func hostileNonces() []hostile {
 		row("initialised twice", layOut(true, payer, block, create, initNonce(made, payer), initNonce(made, payer)), three, "was not created by the instruction before"),
 		row("initialised with other sysvars", layOut(true, payer, block, create, change(initNonce(made, payer), func(i *in) { i.accounts[1].key = systemProgram })), two, "are not the sysvars"),
 		in1("account created for a program", "nonce accounts alone are made", createNonce(payer, "n", made, 1447680, 80, tokenProgram)),
+		in1("account created with more than it needs", "it needs 1447680 at most", createNonce(payer, "n", made, 1447681, 80, systemProgram)),
 		in1("account created of another size", "nonce accounts alone are made", createNonce(payer, "n", made, 1447680, 165, systemProgram)),
 		in1("account created at another address", "base and seed give", createNonce(payer, "n", wallet, 1447680, 80, systemProgram)),
 		in1("account created from a stranger's base", "is not the account that signs", createNonce(stranger, "n", mustSeed(stranger, "n"), 1447680, 80, systemProgram)),

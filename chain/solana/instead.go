@@ -3,6 +3,8 @@ package solana
 import (
 	"errors"
 	"fmt"
+	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -72,7 +74,17 @@ func (t *Transaction) Execution() (units uint32, writes []Key) {
 	return units, writes
 }
 
-// Fee is what execution of so many units costs at a price in millionths of a lamport each, with the signatures.
+// Fee is what execution of so many units costs at a price in millionths of a lamport each, with the signatures; 2⁶⁴ − 1 where it is more than that.
 func Fee(units uint32, price uint64, signatures int) uint64 {
-	return (uint64(units)*price+999_999)/1_000_000 + signatureFee*uint64(signatures)
+	hi, lo := bits.Mul64(uint64(units), price)
+	lo, carry := bits.Add64(lo, 999_999, 0)
+	if hi += carry; hi >= 1_000_000 {
+		return math.MaxUint64
+	}
+	priority, _ := bits.Div64(hi, lo, 1_000_000)
+	all, carry := bits.Add64(priority, signatureFee*uint64(signatures), 0)
+	if carry != 0 {
+		return math.MaxUint64
+	}
+	return all
 }

@@ -159,6 +159,8 @@ func (d *decoder) createNonce(in instruction) (a action) {
 		d.fail("%s: %v", name, err)
 	case owner != System || space != nonceSize:
 		d.fail("%s: an account of %d bytes owned by %s; nonce accounts alone are made, of %d bytes and System's", name, space, owner, nonceSize)
+	case lamports > NonceRent: // nobody is paid, so no limit would count it; in an emergency nothing could be swept of what lies there
+		d.fail("%s: %d lamports are to lie in it, and it needs %d at most", name, lamports, uint64(NonceRent))
 	case len(k) == 2 && base != k[0] || len(k) == 3 && (base != k[2] || base == k[0]):
 		d.fail("%s: base %s is not the account that signs for it", name, base)
 	case address != k[1]:

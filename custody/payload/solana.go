@@ -107,8 +107,9 @@ func (p *Solana) Early(read solana.Readings) error {
 	}
 	for _, n := range needs {
 		if n.Table {
-			if _, ok := read.Table(n.Address); !ok {
-				return fmt.Errorf("lookup table %s is not there where this node reads: it waits until it is", n.Address)
+			all, ok := read.Table(n.Address)
+			if !ok || len(all) < used(said, n.Address) {
+				return fmt.Errorf("lookup table %s is not there where this node reads, or has not all of its addresses yet: it waits until it has", n.Address)
 			}
 			continue
 		}
@@ -124,4 +125,15 @@ func (p *Solana) Early(read solana.Readings) error {
 		}
 	}
 	return nil
+}
+
+// used is up to which place of a lookup table a transaction goes, as its unsigned form encloses it: tables grow, and lose nothing.
+func used(said solana.World, table solana.Key) (n int) {
+	all, _ := said.Table(table)
+	for i, k := range all {
+		if k != (solana.Key{}) {
+			n = i + 1
+		}
+	}
+	return n
 }

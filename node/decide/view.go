@@ -142,6 +142,7 @@ type Sent struct {
 	Hash    string
 	State   intent.State
 	Block   string // that holds it, as its chain names it; empty: none
+	Allowed bool   // by this node, which so read of the chain what it hangs on
 }
 
 // OnTheWay lists the signed transactions that are to be followed on their chains.
@@ -151,7 +152,7 @@ func (d *Desk) OnTheWay() (out []Sent) {
 		switch f.life.State() {
 		case intent.Signed, intent.Broadcast, intent.Seen, intent.Confirmed, intent.Reorged, intent.Dropped:
 			if travels(f.payload) && f.raw != nil {
-				out = append(out, f.sent())
+				out = append(out, d.sent(f))
 			}
 		}
 		f.mu.Unlock()
@@ -164,7 +165,7 @@ func (d *Desk) GivenUp(after time.Time) (out []Sent) {
 	for _, f := range d.all() {
 		f.mu.Lock()
 		if (f.life.State() == intent.Replaced || f.life.Lapsed()) && f.life.Changed().After(after) && travels(f.payload) && f.raw != nil {
-			out = append(out, f.sent())
+			out = append(out, d.sent(f))
 		}
 		f.mu.Unlock()
 	}
@@ -172,7 +173,7 @@ func (d *Desk) GivenUp(after time.Time) (out []Sent) {
 }
 
 // sent is a file's transaction on its chain. The caller holds the file's lock.
-func (f *file) sent() Sent {
+func (d *Desk) sent(f *file) Sent {
 	_, block := f.life.Block()
-	return Sent{f.stmt.ID(), f.life.Intent().Vault, f.life.Intent().Chain, f.payload, f.raw, f.life.Hash(), f.life.State(), block}
+	return Sent{f.stmt.ID(), f.life.Intent().Vault, f.life.Intent().Chain, f.payload, f.raw, f.life.Hash(), f.life.State(), block, f.life.Verdict(d.cfg.Operator) == intent.Allow}
 }

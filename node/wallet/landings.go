@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/solana"
@@ -25,14 +26,23 @@ type Landings struct {
 	passed doubts
 	late   map[statement.ID]late      // those given up of late; nil before the first step
 	sent   map[statement.ID]time.Time // when it was sent last
+	lived  map[statement.ID]time.Time // when a block could take it last, as this process saw, and none had; or when it was signed
+	known  map[statement.ID]bool      // it was looked at before
+	other  map[statement.ID]bool      // its message stands in a block under another signature
 }
 
-// resendEvery is how long a transaction is left alone once it was sent.
-const resendEvery = 5 * time.Second
+const (
+	// resendEvery is how long a transaction is left alone once it was sent.
+	resendEvery = 5 * time.Second
+	// unseenFor is how long what this process saw in life at no time, or not of late, must look dead: the endpoints may be behind the block that it names, or the nonce.
+	unseenFor = 10 * time.Minute
+	// livedFor is how long after a look at a living transaction endpoints without history can tell yet that it did not land: they keep some two minutes.
+	livedFor = time.Minute
+)
 
 // Step moves every signed transaction on by one look at its chain.
 func (l *Landings) Step(ctx context.Context, now time.Time) {
-	l.remember(now)
+	began := l.remember(now)
 	underway := map[statement.ID]bool{}
 	for _, s := range l.Desk.OnTheWay() {
 		p, ok := s.Payload.(*payload.Solana)
@@ -40,17 +50,19 @@ func (l *Landings) Step(ctx context.Context, now time.Time) {
 		if !ok || panel == nil || ctx.Err() != nil {
 			continue
 		}
-		underway[s.ID] = true
+		if underway[s.ID] = true; !l.known[s.ID] && !began && s.Allowed && s.State == intent.Signed {
+			l.lived[s.ID] = now // it was signed just now, and this node's endpoints knew its block or nonce when it allowed it
+		}
+		l.known[s.ID] = true
 		if err := l.follow(ctx, now, panel, s, p); err != nil {
 			l.Log.Warn("transaction not followed", "intent", s.ID.Short(), "transaction", s.Hash, "error", err)
 		}
 	}
-	for id := range l.sent {
-		if !underway[id] {
-			delete(l.sent, id)
-			delete(l.passed, id)
-		}
-	}
+	maps.DeleteFunc(l.sent, func(id statement.ID, _ time.Time) bool { return !underway[id] })
+	maps.DeleteFunc(l.lived, func(id statement.ID, _ time.Time) bool { return !underway[id] })
+	maps.DeleteFunc(l.known, func(id statement.ID, _ bool) bool { return !underway[id] })
+	maps.DeleteFunc(l.other, func(id statement.ID, _ bool) bool { return !underway[id] })
+	maps.DeleteFunc(l.passed, func(id statement.ID, _ doubt) bool { return !underway[id] })
 	for id, x := range l.late {
 		if err := l.revive(ctx, now, x); err != nil {
 			l.Log.Warn("transaction that was given up not looked for", "intent", id.Short(), "error", err)
@@ -58,17 +70,18 @@ func (l *Landings) Step(ctx context.Context, now time.Time) {
 	}
 }
 
-// remember has what was given up before this process looked for as well.
-func (l *Landings) remember(now time.Time) {
+// remember has what was given up before this process looked for as well; began says that this is the first step.
+func (l *Landings) remember(now time.Time) (began bool) {
 	if l.late != nil {
-		return
+		return false
 	}
-	l.passed, l.late, l.sent = doubts{}, map[statement.ID]late{}, map[statement.ID]time.Time{}
+	l.passed, l.late, l.sent, l.lived, l.other, l.known = doubts{}, map[statement.ID]late{}, map[statement.ID]time.Time{}, map[statement.ID]time.Time{}, map[statement.ID]bool{}, map[statement.ID]bool{}
 	for _, s := range l.Desk.GivenUp(now.Add(-lateFor)) {
 		if l.Panels[s.Chain] != nil {
 			l.late[s.ID] = late{s, now.Add(lateFor)}
 		}
 	}
+	return true
 }
 
 // revive brings a transaction back that was given up too early: it stands in a block after all.
@@ -99,11 +112,14 @@ func (l *Landings) follow(ctx context.Context, now time.Time, panel *sol.Panel, 
 		return err
 	}
 	block := fmt.Sprintf("slot %d", at.Slot)
+	if at.Err != "" {
+		block += ", where it failed" // that, too, may be another in another fork
+	}
 	switch {
 	case at.Level < sol.Confirmed && s.State == intent.Confirmed, at.Level >= sol.Confirmed && s.State == intent.Confirmed && s.Block != block:
 		return l.Desk.OnChain(ctx, now, s.ID, intent.WasReorged{}) // its fork was left
 	case at.Level == sol.Unknown:
-		return l.wait(ctx, now, panel, s, p)
+		return l.wait(ctx, now, panel, s, p, at.Recent)
 	case at.Level < sol.Confirmed:
 		return l.Desk.OnChain(ctx, now, s.ID, intent.WasSeen{})
 	case s.State != intent.Confirmed:
@@ -114,17 +130,18 @@ func (l *Landings) follow(ctx context.Context, now time.Time, panel *sol.Panel, 
 	return nil
 }
 
-// wait sends what no block holds, or gives it up once none can.
-func (l *Landings) wait(ctx context.Context, now time.Time, panel *sol.Panel, s decide.Sent, p *payload.Solana) error {
+// wait sends what no block holds, or gives it up once none can. recent says that no block of late holds it, and that nobody looked at older ones.
+func (l *Landings) wait(ctx context.Context, now time.Time, panel *sol.Panel, s decide.Sent, p *payload.Solana, recent bool) error {
 	alive, err := living(ctx, panel, p)
 	if err != nil {
 		return err
 	}
 	if alive {
 		delete(l.passed, s.ID)
+		l.lived[s.ID] = now
 		return l.send(ctx, now, panel, s)
 	}
-	if !l.passed.grown(s.ID, now) { // what ended it may be itself, in a block that was not shown yet
+	if !l.dead(s.ID, now, recent) {
 		return nil
 	}
 	var end intent.Event = intent.WasLapsed{}
@@ -142,6 +159,23 @@ func (l *Landings) wait(ctx context.Context, now time.Time, panel *sol.Panel, s 
 	delete(l.passed, s.ID)
 	l.late[s.ID] = late{s, now.Add(lateFor)}
 	return nil
+}
+
+// dead says that no block holds a transaction, nor can. What ended it may be itself, in a block that was not shown yet; and of what this process did not see in life shortly before, endpoints
+// may not know the beginning yet, or not any more.
+func (l *Landings) dead(id statement.ID, now time.Time, recent bool) bool {
+	grown := l.passed.grown(id, now)
+	since := l.passed[id].since
+	lived, seen := l.lived[id]
+	switch gap := since.Sub(lived); {
+	case l.other[id]:
+		return false
+	case seen && gap >= 0 && gap <= livedFor:
+		return grown
+	case recent:
+		return false
+	}
+	return grown && now.Sub(since) >= unseenFor
 }
 
 // living says whether a block may take a transaction yet: its nonce has the value that it names, or its block is young enough.
@@ -165,6 +199,9 @@ func (l *Landings) send(ctx context.Context, now time.Time, panel *sol.Panel, s 
 	}
 	l.sent[s.ID] = now
 	_, err := panel.Send(ctx, s.Raw)
+	if errors.Is(err, sol.ErrProcessed) {
+		l.other[s.ID] = true
+	}
 	if refused := (*endpoint.Rejected)(nil); errors.As(err, &refused) && s.State == intent.Seen {
 		return errors.Join(err, l.Desk.OnChain(ctx, now, s.ID, intent.WasDropped{}))
 	}

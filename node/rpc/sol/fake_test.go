@@ -42,8 +42,10 @@ func refusal(code int, message, data string) string {
 	return fmt.Sprintf(`"error":{"code":%d,"message":%q,"data":%s}`, code, message, data)
 }
 
-// dead is an endpoint that does not answer.
-const dead = "dead"
+const (
+	dead      = "dead"      // an endpoint that does not answer
+	forgetful = "forgetful" // one that keeps no history
+)
 
 // serve serves each script at an endpoint of its own. All that is read must be read at "finalized".
 func serve(t testing.TB, scripts ...script) *sol.Panel {
@@ -64,6 +66,9 @@ func serve(t testing.TB, scripts ...script) *sol.Panel {
 			answer, ok := s[request.Method]
 			if !ok {
 				answer = refusal(-32601, "Method not found", "null")
+			}
+			if s[forgetful] != "" && strings.Contains(string(request.Params), `"searchTransactionHistory":true`) {
+				answer = refusal(-32011, "Transaction history is not available from this node", "null")
 			}
 			switch request.Method {
 			case "getGenesisHash", "getHealth", "getSignatureStatuses", "getRecentPrioritizationFees":
@@ -282,17 +287,21 @@ func TestPanelStatus(t *testing.T) {
 		return fmt.Sprint(sol.Status{Level: level, Slot: slot, Err: err})
 	}
 	judge(t, map[string]verdict{
-		"final":                           {became, []script{final}, want(sol.Finalized, 9, ""), nil},
-		"final at two":                    {became, []script{final, none, final}, want(sol.Finalized, 9, ""), nil},
-		"the liar says that it is":        {became, []script{final, none}, want(sol.Unknown, 0, ""), nil},
-		"one of three says that it is":    {became, []script{none, final, none}, want(sol.Unknown, 0, ""), nil},
-		"one of two is down":              {became, []script{final, off}, "1 of 2 endpoints answer", isTrouble},
-		"one of three is down, one lies":  {became, []script{final, off, none}, want(sol.Unknown, 0, ""), nil},
-		"as far as two have come":         {became, []script{final, at("confirmed", 9, "null"), none}, want(sol.Confirmed, 9, ""), nil},
-		"in a block":                      {became, []script{at("confirmed", 9, "null"), at("processed", 8, "null")}, want(sol.Processed, 9, ""), nil},
-		"failed":                          {became, []script{failed, failed}, want(sol.Finalized, 9, `{"InstructionError":[0,{"Custom":1}]}`), nil},
-		"they disagree on whether it did": {became, []script{failed, final}, "that it failed in slot 9", isDisagreement},
-		"they disagree on where":          {became, []script{final, at("finalized", 8, "null")}, "slot 8", isDisagreement},
+		"final":                            {became, []script{final}, want(sol.Finalized, 9, ""), nil},
+		"final at two":                     {became, []script{final, none, final}, want(sol.Finalized, 9, ""), nil},
+		"the liar says that it is":         {became, []script{final, none}, want(sol.Unknown, 0, ""), nil},
+		"one of three says that it is":     {became, []script{none, final, none}, want(sol.Unknown, 0, ""), nil},
+		"one of two is down":               {became, []script{final, off}, "1 of 2 endpoints answer", isTrouble},
+		"one of three is down, one lies":   {became, []script{final, off, none}, want(sol.Unknown, 0, ""), nil},
+		"as far as two have come":          {became, []script{final, at("confirmed", 9, "null"), none}, want(sol.Confirmed, 9, ""), nil},
+		"one of three says that it failed": {became, []script{at("confirmed", 9, `{"InstructionError":[0,{"Custom":1}]}`), at("confirmed", 9, "null"), at("confirmed", 8, "null")}, "that it failed", isDisagreement},
+		"without history":                  {became, []script{final.but(forgetful, "x"), final.but(forgetful, "x")}, want(sol.Finalized, 9, ""), nil},
+		"unknown of late":                  {became, []script{none.but(forgetful, "x"), none.but(forgetful, "x"), none}, fmt.Sprint(sol.Status{Recent: true}), nil},
+		"unknown to two that look further": {became, []script{none.but(forgetful, "x"), none, none}, fmt.Sprint(sol.Status{}), nil},
+		"in a block":                       {became, []script{at("confirmed", 9, "null"), at("processed", 8, "null")}, want(sol.Processed, 9, ""), nil},
+		"failed":                           {became, []script{failed, failed}, want(sol.Finalized, 9, `{"InstructionError":[0,{"Custom":1}]}`), nil},
+		"they disagree on whether it did":  {became, []script{failed, final}, "that it failed in slot 9", isDisagreement},
+		"they disagree on where":           {became, []script{final, at("finalized", 8, "null")}, "slot 8", isDisagreement},
 	})
 	for level, text := range map[sol.Level]string{sol.Unknown: "unknown", sol.Processed: "processed", sol.Confirmed: "confirmed", sol.Finalized: "finalized"} {
 		if level.String() != text {
@@ -320,6 +329,7 @@ func TestSend(t *testing.T) {
 		"known, and the answer is lost": {sends, []script{well().but("sendTransaction", "")}, id.String(), nil},
 		"taken by one":                  {sends, []script{dead, off, none}, id.String(), nil},
 		"refused":                       {sends, []script{refuses(none, -32002, "it would fail", `{"err":{"InstructionError":[0,{"Custom":1}]}}`)}, "it would fail", unsaid},
+		"under another signature":       {sends, []script{refuses(none, -32002, "This transaction has already been processed", `{"err":"AlreadyProcessed","logs":[]}`)}, "not to be paid anew", func(err error) bool { return isRejected(err) && errors.Is(err, sol.ErrProcessed) }},
 		"refused, without data":         {sends, []script{refuses(none, -32002, "it would fail", "null")}, "it would fail", unsaid},
 		"too large":                     {sends, []script{refuses(none, -32602, "base64 encoded too large", "null")}, "too large", unsaid},
 		"badly signed":                  {sends, []script{refuses(none, -32003, "Transaction signature verification failure", "null")}, "verification", unsaid},

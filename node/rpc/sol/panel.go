@@ -80,7 +80,8 @@ func (p *Panel) Send(ctx context.Context, raw []byte) (Signature, error) {
 }
 
 // Status is the level that more than half of the endpoints have reached, and what one of them says who have. On what is final they must agree; before that forks may
-// have it in different slots.
+// have it in different slots, but whether it failed they must say alike, or one that lies would have a payment that landed taken for one that failed. What is Unknown is
+// so by their recent blocks alone where fewer than that keep older ones.
 func (p *Panel) Status(ctx context.Context, id Signature) (Status, error) {
 	what := "what became of transaction " + id.String()
 	all, err := endpoint.Ask(ctx, &p.Panel, what, func(ctx context.Context, m *Client) (Status, error) { return m.Status(ctx, id) })
@@ -90,12 +91,18 @@ func (p *Panel) Status(ctx context.Context, id Signature) (Status, error) {
 	slices.SortStableFunc(all, func(a, b endpoint.Said[*Client, Status]) int { return cmp.Compare(b.Value.Level, a.Value.Level) })
 	level := all[p.Need()-1].Value.Level
 	if level == Unknown {
-		return Status{}, nil
+		search := slices.DeleteFunc(all, func(x endpoint.Said[*Client, Status]) bool { return x.Value.Recent })
+		return Status{Recent: len(search) < p.Need()}, nil
 	}
 	have := slices.DeleteFunc(all, func(x endpoint.Said[*Client, Status]) bool { return x.Value.Level < level })
 	s, err := endpoint.Agreed(have, what, func(s Status) string {
-		if level < Finalized {
+		switch {
+		case level < Confirmed:
 			return ""
+		case level < Finalized && s.Err == "":
+			return "that it did what it says"
+		case level < Finalized:
+			return "that it failed"
 		}
 		return s.words()
 	})

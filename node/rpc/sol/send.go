@@ -25,6 +25,9 @@ const (
 	codeVersion    = -32015
 )
 
+// codeHistory is what an endpoint that keeps no old transactions says to who asks for them.
+const codeHistory = -32011
+
 // Send broadcasts a signed transaction and returns its id. Sending the same bytes again is success: on any refusal the endpoint is asked whether it has the
 // transaction, so no node's wording matters. If it does not, and refuses because of the transaction, the error is a *endpoint.Rejected with what explains it; any
 // other means that the outcome is unknown and that sending again is safe. Success says that it was passed on, not that it lands: until Status says that it did,
@@ -58,12 +61,22 @@ func (c *Client) Send(ctx context.Context, raw []byte) (id Signature, err error)
 	return Signature{}, fmt.Errorf("broadcast %s: outcome unknown, send again: %w", id, errors.Join(err, lookup))
 }
 
+// ErrProcessed says that a block took a message, and that no endpoint knows the transaction: another signature of the same message landed, of which Ed25519 has many.
+var ErrProcessed = errors.New("its message stands in a block already, under another signature: it landed, and is not to be paid anew")
+
 // explain says what the chain's own word for a refusal means to people.
 func explain(tx *solana.Signed, refusal *endpoint.CallError) error {
 	var data struct {
 		Err json.RawMessage `json:"err"`
 	}
-	if json.Unmarshal(refusal.Data, &data) != nil || string(data.Err) != `"BlockhashNotFound"` {
+	if json.Unmarshal(refusal.Data, &data) != nil {
+		return nil
+	}
+	switch string(data.Err) {
+	case `"BlockhashNotFound"`:
+	case `"AlreadyProcessed"`:
+		return ErrProcessed
+	default:
 		return nil
 	}
 	return &endpoint.Mismatch{
@@ -100,16 +113,28 @@ type Status struct {
 	Level Level
 	Slot  uint64 // in which it stands
 	Err   string // why it failed, as JSON: it did nothing then but pay its fee and advance its nonce; "": it did what it says
+
+	Recent bool // of Unknown: the endpoint keeps the last 300 blocks alone, some two minutes, and it may stand in an older one
 }
 
 // Status says what became of a transaction. One that is Unknown may land yet, while its blockhash lives.
-func (c *Client) Status(ctx context.Context, id Signature) (s Status, err error) {
+func (c *Client) Status(ctx context.Context, id Signature) (Status, error) {
+	s, err := c.status(ctx, id, true)
+	if refusal := (*endpoint.CallError)(nil); !errors.As(err, &refusal) || refusal.Code != codeHistory {
+		return s, err
+	}
+	s, err = c.status(ctx, id, false)
+	s.Recent = err == nil && s.Level == Unknown
+	return s, err
+}
+
+func (c *Client) status(ctx context.Context, id Signature, history bool) (s Status, err error) {
 	const method = "getSignatureStatuses"
 	r, _, err := inContext[[]*struct {
 		Slot  *uint64         `json:"slot"`
 		Level string          `json:"confirmationStatus"`
 		Err   json.RawMessage `json:"err"`
-	}](ctx, c, small, method, []string{id.String()}, map[string]bool{"searchTransactionHistory": true})
+	}](ctx, c, small, method, []string{id.String()}, map[string]bool{"searchTransactionHistory": history})
 	if err != nil {
 		return s, err
 	}
