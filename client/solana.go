@@ -311,9 +311,6 @@ func (g *ground) take(asked []solana.Key, good Answers[*v1.ReadingsResponse]) er
 			copies = append(copies, Copy{a.Node, fmt.Appendf(nil, "%s, of %d bytes: %+v", read, x.Size, read)})
 			if a.Node == good[0].Node {
 				g.read.Accounts[k], g.lamports[k], g.amounts[k] = read, x.Lamports, x.Amount
-				if table, err := solana.ReadTable(x.Data); err == nil && read.Kind == solana.Other {
-					g.read.Tables[k] = table
-				}
 			}
 			g.lamports[k], g.amounts[k] = min(g.lamports[k], x.Lamports), min(g.amounts[k], x.Amount)
 		}

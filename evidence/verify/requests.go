@@ -526,6 +526,14 @@ func (v *verifier) checkSigned(q *request, out *Request) error {
 	if err != nil {
 		return err
 	}
+	// What came out is compared with the intent's address below: so that has to be the key's.
+	address, err := chain.Address(q.suite(), q.intent.Chain, child, policy.Tree(q.vault.Vault, q.suite()))
+	if err != nil {
+		return err
+	}
+	if address != q.intent.Address {
+		return fmt.Errorf("it names address %s, and the vault's key has %s at its path", q.intent.Address, address)
+	}
 	for id := range q.signed {
 		err = errors.New("the signature itself is not shown")
 		for _, shown := range v.named[id] {

@@ -35,13 +35,18 @@ type long struct {
 // heartbeat of each host, with proofs of its share. Each log is signed again, and cosigned by nobody.
 func (w *World) Prolong(all []*Published, vault statement.ID, addr wallet.Address, requests, every int) {
 	w.T.Helper()
+	w.ProlongBy(all, vault, addr, w.Steal(vault, hd.Path(addr.Path)).Bytes(), requests, every)
+}
+
+// ProlongBy is Prolong with signatures by another key, whose address may be the one that the requests name.
+func (w *World) ProlongBy(all []*Published, vault statement.ID, addr wallet.Address, key []byte, requests, every int) {
+	w.T.Helper()
 	x := &long{w: w, all: all, hashes: make([][]tlog.Hash, len(all)), heads: make([]tlog.Head, len(all)), vault: vault, addr: addr}
 	for i, p := range all {
 		leaves := p.Leaves
 		p.Leaves = nil
 		x.put(i, leaves...)
 	}
-	key := w.Steal(vault, hd.Path(addr.Path)).Bytes()
 	for n := range requests {
 		w.Now = w.Now.Add(time.Minute)
 		x.request(uint64(n)+100, key)

@@ -1,0 +1,50 @@
+package node_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"github.com/ostraka/ostraka/custody/charter"
+	"github.com/ostraka/ostraka/evidence/verify"
+	"github.com/ostraka/ostraka/node/nodetest"
+)
+
+// Operators who together show a request that names an address of another key, and that key's signature, show no signature of the vault's.
+func TestVerifyAnotherKeysAddress(t *testing.T) {
+	t.Parallel()
+	w := nodetest.New(t, 3)
+	w.Change = func(d *charter.Document) {
+		for i := range d.Vaults {
+			d.Vaults[i].Publish = true
+		}
+	}
+	vault, addr := nodetest.Ready(w, 3)
+	published := w.PublishAll()
+	for name, forged := range map[string]bool{"the vault's key": false, "another key": true} {
+		all := copied(published)
+		key, err := crypto.ToECDSA(bytes.Repeat([]byte{7}, 32))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := addr; forged {
+			at.Address = crypto.PubkeyToAddress(key.PublicKey).Hex()
+			w.ProlongBy(all, vault, at, crypto.FromECDSA(key), 1, 2)
+		} else {
+			w.Prolong(all, vault, addr, 1, 2)
+		}
+		r, err := verify.Verify(sources(t, all), verify.Options{Now: w.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := slices.ContainsFunc(failures(r), func(f string) bool {
+			return strings.Contains(f, "and the vault's key has "+addr.Address+" at its path")
+		})
+		if said != forged {
+			t.Errorf("%s: %q", name, failures(r))
+		}
+	}
+}
