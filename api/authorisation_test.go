@@ -407,6 +407,7 @@ var reads = map[string]struct {
 	"Intents":    {noBody, hasVault},
 	"Intent":     {func(_ *matrix, v vaultCase) any { return map[string]string{"id": b64(v.intent[:])} }, hasVault},
 	"Quote":      {body: func(*matrix, vaultCase) any { return map[string]string{"chain": "eip155:1"} }},
+	"Simulate":   {body: func(*matrix, vaultCase) any { return map[string]string{"chain": "eip155:1"} }},
 	"Readings": {body: func(*matrix, vaultCase) any {
 		return map[string]string{"chain": "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}
 	}},

@@ -32,6 +32,16 @@ contracts:
     chain: "eip155:31337"
     address: "%[1]s"
     delegates: ["function signMessage(bytes data)"]
+networks:
+  - chain: "eip155:31337"
+    set-code: true
+codes:
+  - name: notes
+    chain: "eip155:31337"
+    address: "%[1]s"
+  - name: nothing
+    chain: "eip155:31337"
+    address: "0x0000000000000000000000000000000000000000"
 typed-data:
   - name: share-permit
     chain: "eip155:31337"
@@ -46,7 +56,7 @@ typed-data:
 `
 	contractRules = `
 @id("named")
-permit (principal in Group::"finance", action in [Action::"allowance", Action::"delegate-call", Action::"message"], resource);
+permit (principal in Group::"finance", action in [Action::"allowance", Action::"delegate-call", Action::"message", Action::"authorise"], resource);
 `
 )
 
@@ -140,6 +150,7 @@ func (w *contracts) commands() map[string]func(*testscript.TestScript, bool, []s
 		"safetx":    w.safeTx,
 		"bring":     w.bring,
 		"said":      w.said,
+		"code":      w.code,
 		"forge":     w.forge,
 		"chain":     (&circle{t: w.t, chain: w.chain}).call,
 	}
@@ -151,6 +162,18 @@ func number(ts *testscript.TestScript, text string) *big.Int {
 		ts.Fatalf("%q is no number", text)
 	}
 	return n
+}
+
+// code ADDRESS OF wants an account to run a contract's code (EIP-7702), or none.
+func (w *contracts) code(ts *testscript.TestScript, _ bool, args []string) {
+	want := "0x"
+	if len(args) > 1 {
+		want = "0xef0100" + strings.ToLower(strings.TrimPrefix(args[1], "0x"))
+	}
+	var got string
+	if w.chain.Call(w.t, &got, "eth_getCode", args[0], "latest"); got != want {
+		ts.Fatalf("%s has code %.60s, not %s", args[0], got, want)
+	}
 }
 
 // reverts ends a `! command … WHY`: the contract refuses the call, and says that.

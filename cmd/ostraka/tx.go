@@ -18,7 +18,7 @@ import (
 
 func (a *app) txCommand() *cobra.Command {
 	c := &cobra.Command{Use: "tx", Short: "Transactions: propose, approve, follow"}
-	c.AddCommand(a.proposeCommand(), a.callCommand(), a.messageCommand(), a.voteCommand(signet.Approve), a.voteCommand(signet.Reject), a.cancelCommand(), a.bumpCommand(), a.voidCommand(),
+	c.AddCommand(a.proposeCommand(), a.callCommand(), a.messageCommand(), a.voteCommand(signet.Approve), a.voteCommand(signet.Reject), a.cancelCommand(), a.bumpCommand(), a.voidCommand(), a.simulateCommand(), a.authorizeCommand(), a.setCodeCommand(),
 		a.txListCommand(), a.txShowCommand(), a.txExplainCommand(), a.txExportCommand(), a.txImportCommand())
 	return c
 }

@@ -3228,6 +3228,242 @@ func (x *QuoteResponse) GetDecimals() uint32 {
 	return 0
 }
 
+type SimulateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chain         string                 `protobuf:"bytes,1,opt,name=chain,proto3" json:"chain,omitempty"` // "eip155:1"
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	Value         string                 `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"` // decimal, smallest unit
+	Data          []byte                 `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulateRequest) Reset() {
+	*x = SimulateRequest{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulateRequest) ProtoMessage() {}
+
+func (x *SimulateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulateRequest.ProtoReflect.Descriptor instead.
+func (*SimulateRequest) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *SimulateRequest) GetChain() string {
+	if x != nil {
+		return x.Chain
+	}
+	return ""
+}
+
+func (x *SimulateRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *SimulateRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *SimulateRequest) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *SimulateRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type SimulateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fails         bool                   `protobuf:"varint,1,opt,name=fails,proto3" json:"fails,omitempty"`
+	Why           string                 `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`           // it fails, as the chain says
+	Gas           uint64                 `protobuf:"varint,3,opt,name=gas,proto3" json:"gas,omitempty"`          // that it takes; 0: not told
+	Traced        bool                   `protobuf:"varint,4,opt,name=traced,proto3" json:"traced,omitempty"`    // the endpoint tells what it moves
+	Moves         []*SimulatedMove       `protobuf:"bytes,5,rep,name=moves,proto3" json:"moves,omitempty"`       // at most 64
+	More          uint32                 `protobuf:"varint,6,opt,name=more,proto3" json:"more,omitempty"`        // moves that are not shown
+	Endpoint      string                 `protobuf:"bytes,7,opt,name=endpoint,proto3" json:"endpoint,omitempty"` // scheme and host only
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulateResponse) Reset() {
+	*x = SimulateResponse{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulateResponse) ProtoMessage() {}
+
+func (x *SimulateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulateResponse.ProtoReflect.Descriptor instead.
+func (*SimulateResponse) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *SimulateResponse) GetFails() bool {
+	if x != nil {
+		return x.Fails
+	}
+	return false
+}
+
+func (x *SimulateResponse) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *SimulateResponse) GetGas() uint64 {
+	if x != nil {
+		return x.Gas
+	}
+	return 0
+}
+
+func (x *SimulateResponse) GetTraced() bool {
+	if x != nil {
+		return x.Traced
+	}
+	return false
+}
+
+func (x *SimulateResponse) GetMoves() []*SimulatedMove {
+	if x != nil {
+		return x.Moves
+	}
+	return nil
+}
+
+func (x *SimulateResponse) GetMore() uint32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
+}
+
+func (x *SimulateResponse) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+type SimulatedMove struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"` // contract; empty: the chain's own coin
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	Amount        string                 `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"` // decimal, smallest unit
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SimulatedMove) Reset() {
+	*x = SimulatedMove{}
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SimulatedMove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SimulatedMove) ProtoMessage() {}
+
+func (x *SimulatedMove) ProtoReflect() protoreflect.Message {
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SimulatedMove.ProtoReflect.Descriptor instead.
+func (*SimulatedMove) Descriptor() ([]byte, []int) {
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *SimulatedMove) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *SimulatedMove) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *SimulatedMove) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *SimulatedMove) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
 type CoinsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vault         []byte                 `protobuf:"bytes,1,opt,name=vault,proto3" json:"vault,omitempty"`
@@ -3240,7 +3476,7 @@ type CoinsRequest struct {
 
 func (x *CoinsRequest) Reset() {
 	*x = CoinsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3252,7 +3488,7 @@ func (x *CoinsRequest) String() string {
 func (*CoinsRequest) ProtoMessage() {}
 
 func (x *CoinsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[47]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3265,7 +3501,7 @@ func (x *CoinsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoinsRequest.ProtoReflect.Descriptor instead.
 func (*CoinsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{47}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *CoinsRequest) GetVault() []byte {
@@ -3312,7 +3548,7 @@ type CoinsResponse struct {
 
 func (x *CoinsResponse) Reset() {
 	*x = CoinsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3324,7 +3560,7 @@ func (x *CoinsResponse) String() string {
 func (*CoinsResponse) ProtoMessage() {}
 
 func (x *CoinsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[48]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3337,7 +3573,7 @@ func (x *CoinsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoinsResponse.ProtoReflect.Descriptor instead.
 func (*CoinsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{48}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CoinsResponse) GetCoins() []*Coin {
@@ -3415,7 +3651,7 @@ type Coin struct {
 
 func (x *Coin) Reset() {
 	*x = Coin{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3427,7 +3663,7 @@ func (x *Coin) String() string {
 func (*Coin) ProtoMessage() {}
 
 func (x *Coin) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[49]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3440,7 +3676,7 @@ func (x *Coin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coin.ProtoReflect.Descriptor instead.
 func (*Coin) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{49}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Coin) GetTransaction() []byte {
@@ -3530,7 +3766,7 @@ type ReadingsRequest struct {
 
 func (x *ReadingsRequest) Reset() {
 	*x = ReadingsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3542,7 +3778,7 @@ func (x *ReadingsRequest) String() string {
 func (*ReadingsRequest) ProtoMessage() {}
 
 func (x *ReadingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[50]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3555,7 +3791,7 @@ func (x *ReadingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadingsRequest.ProtoReflect.Descriptor instead.
 func (*ReadingsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{50}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReadingsRequest) GetChain() string {
@@ -3586,7 +3822,7 @@ type ReadingsResponse struct {
 
 func (x *ReadingsResponse) Reset() {
 	*x = ReadingsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3598,7 +3834,7 @@ func (x *ReadingsResponse) String() string {
 func (*ReadingsResponse) ProtoMessage() {}
 
 func (x *ReadingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[51]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3611,7 +3847,7 @@ func (x *ReadingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadingsResponse.ProtoReflect.Descriptor instead.
 func (*ReadingsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{51}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ReadingsResponse) GetAccounts() []*Reading {
@@ -3671,7 +3907,7 @@ type Reading struct {
 
 func (x *Reading) Reset() {
 	*x = Reading{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3683,7 +3919,7 @@ func (x *Reading) String() string {
 func (*Reading) ProtoMessage() {}
 
 func (x *Reading) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[52]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3696,7 +3932,7 @@ func (x *Reading) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reading.ProtoReflect.Descriptor instead.
 func (*Reading) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{52}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Reading) GetOwner() []byte {
@@ -3752,7 +3988,7 @@ type BalancesRequest struct {
 
 func (x *BalancesRequest) Reset() {
 	*x = BalancesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3764,7 +4000,7 @@ func (x *BalancesRequest) String() string {
 func (*BalancesRequest) ProtoMessage() {}
 
 func (x *BalancesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[53]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3777,7 +4013,7 @@ func (x *BalancesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BalancesRequest.ProtoReflect.Descriptor instead.
 func (*BalancesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{53}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *BalancesRequest) GetVault() []byte {
@@ -3813,7 +4049,7 @@ type BalancesResponse struct {
 
 func (x *BalancesResponse) Reset() {
 	*x = BalancesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3825,7 +4061,7 @@ func (x *BalancesResponse) String() string {
 func (*BalancesResponse) ProtoMessage() {}
 
 func (x *BalancesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[54]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3838,7 +4074,7 @@ func (x *BalancesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BalancesResponse.ProtoReflect.Descriptor instead.
 func (*BalancesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{54}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *BalancesResponse) GetHeight() uint64 {
@@ -3883,7 +4119,7 @@ type Balance struct {
 
 func (x *Balance) Reset() {
 	*x = Balance{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3895,7 +4131,7 @@ func (x *Balance) String() string {
 func (*Balance) ProtoMessage() {}
 
 func (x *Balance) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[55]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3908,7 +4144,7 @@ func (x *Balance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Balance.ProtoReflect.Descriptor instead.
 func (*Balance) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{55}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Balance) GetDepartment() string {
@@ -3963,7 +4199,7 @@ type BlockRequest struct {
 
 func (x *BlockRequest) Reset() {
 	*x = BlockRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3975,7 +4211,7 @@ func (x *BlockRequest) String() string {
 func (*BlockRequest) ProtoMessage() {}
 
 func (x *BlockRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[56]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3988,7 +4224,7 @@ func (x *BlockRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockRequest.ProtoReflect.Descriptor instead.
 func (*BlockRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{56}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *BlockRequest) GetChain() string {
@@ -4016,7 +4252,7 @@ type BlockResponse struct {
 
 func (x *BlockResponse) Reset() {
 	*x = BlockResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4028,7 +4264,7 @@ func (x *BlockResponse) String() string {
 func (*BlockResponse) ProtoMessage() {}
 
 func (x *BlockResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[57]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4041,7 +4277,7 @@ func (x *BlockResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlockResponse.ProtoReflect.Descriptor instead.
 func (*BlockResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{57}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *BlockResponse) GetHeight() uint64 {
@@ -4073,7 +4309,7 @@ type SessionsRequest struct {
 
 func (x *SessionsRequest) Reset() {
 	*x = SessionsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4085,7 +4321,7 @@ func (x *SessionsRequest) String() string {
 func (*SessionsRequest) ProtoMessage() {}
 
 func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[58]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4098,7 +4334,7 @@ func (x *SessionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsRequest.ProtoReflect.Descriptor instead.
 func (*SessionsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{58}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
 }
 
 type SessionsResponse struct {
@@ -4110,7 +4346,7 @@ type SessionsResponse struct {
 
 func (x *SessionsResponse) Reset() {
 	*x = SessionsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4122,7 +4358,7 @@ func (x *SessionsResponse) String() string {
 func (*SessionsResponse) ProtoMessage() {}
 
 func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[59]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4135,7 +4371,7 @@ func (x *SessionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsResponse.ProtoReflect.Descriptor instead.
 func (*SessionsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{59}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *SessionsResponse) GetSessions() []*Session {
@@ -4167,7 +4403,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4179,7 +4415,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[60]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4192,7 +4428,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{60}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Session) GetSetup() []byte {
@@ -4301,7 +4537,7 @@ type LogHeadRequest struct {
 
 func (x *LogHeadRequest) Reset() {
 	*x = LogHeadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4313,7 +4549,7 @@ func (x *LogHeadRequest) String() string {
 func (*LogHeadRequest) ProtoMessage() {}
 
 func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[61]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4326,7 +4562,7 @@ func (x *LogHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadRequest.ProtoReflect.Descriptor instead.
 func (*LogHeadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{61}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
 }
 
 type LogHeadResponse struct {
@@ -4352,7 +4588,7 @@ type LogHeadResponse struct {
 
 func (x *LogHeadResponse) Reset() {
 	*x = LogHeadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4364,7 +4600,7 @@ func (x *LogHeadResponse) String() string {
 func (*LogHeadResponse) ProtoMessage() {}
 
 func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[62]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4377,7 +4613,7 @@ func (x *LogHeadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogHeadResponse.ProtoReflect.Descriptor instead.
 func (*LogHeadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{62}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *LogHeadResponse) GetOperator() string {
@@ -4497,7 +4733,7 @@ type LogKeys struct {
 
 func (x *LogKeys) Reset() {
 	*x = LogKeys{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4509,7 +4745,7 @@ func (x *LogKeys) String() string {
 func (*LogKeys) ProtoMessage() {}
 
 func (x *LogKeys) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[63]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4522,7 +4758,7 @@ func (x *LogKeys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogKeys.ProtoReflect.Descriptor instead.
 func (*LogKeys) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{63}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *LogKeys) GetOperator() string {
@@ -4565,7 +4801,7 @@ type Cosigned struct {
 
 func (x *Cosigned) Reset() {
 	*x = Cosigned{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4577,7 +4813,7 @@ func (x *Cosigned) String() string {
 func (*Cosigned) ProtoMessage() {}
 
 func (x *Cosigned) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[64]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4590,7 +4826,7 @@ func (x *Cosigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cosigned.ProtoReflect.Descriptor instead.
 func (*Cosigned) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{64}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Cosigned) GetOperator() string {
@@ -4631,7 +4867,7 @@ type LogEntriesRequest struct {
 
 func (x *LogEntriesRequest) Reset() {
 	*x = LogEntriesRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4643,7 +4879,7 @@ func (x *LogEntriesRequest) String() string {
 func (*LogEntriesRequest) ProtoMessage() {}
 
 func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[65]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4656,7 +4892,7 @@ func (x *LogEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesRequest.ProtoReflect.Descriptor instead.
 func (*LogEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{65}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *LogEntriesRequest) GetFirst() uint64 {
@@ -4733,7 +4969,7 @@ type LogEntriesResponse struct {
 
 func (x *LogEntriesResponse) Reset() {
 	*x = LogEntriesResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4745,7 +4981,7 @@ func (x *LogEntriesResponse) String() string {
 func (*LogEntriesResponse) ProtoMessage() {}
 
 func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[66]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4758,7 +4994,7 @@ func (x *LogEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntriesResponse.ProtoReflect.Descriptor instead.
 func (*LogEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{66}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LogEntriesResponse) GetEntries() []*LogEntry {
@@ -4793,7 +5029,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4805,7 +5041,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[67]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4818,7 +5054,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{67}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *LogEntry) GetIndex() uint64 {
@@ -4851,7 +5087,7 @@ type LogProofRequest struct {
 
 func (x *LogProofRequest) Reset() {
 	*x = LogProofRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4863,7 +5099,7 @@ func (x *LogProofRequest) String() string {
 func (*LogProofRequest) ProtoMessage() {}
 
 func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[68]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4876,7 +5112,7 @@ func (x *LogProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofRequest.ProtoReflect.Descriptor instead.
 func (*LogProofRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{68}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LogProofRequest) GetIndex() uint64 {
@@ -4895,7 +5131,7 @@ type LogProofResponse struct {
 
 func (x *LogProofResponse) Reset() {
 	*x = LogProofResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4907,7 +5143,7 @@ func (x *LogProofResponse) String() string {
 func (*LogProofResponse) ProtoMessage() {}
 
 func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[69]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4920,7 +5156,7 @@ func (x *LogProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogProofResponse.ProtoReflect.Descriptor instead.
 func (*LogProofResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{69}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *LogProofResponse) GetProof() []byte {
@@ -4941,7 +5177,7 @@ type LogTileRequest struct {
 
 func (x *LogTileRequest) Reset() {
 	*x = LogTileRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4953,7 +5189,7 @@ func (x *LogTileRequest) String() string {
 func (*LogTileRequest) ProtoMessage() {}
 
 func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[70]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4966,7 +5202,7 @@ func (x *LogTileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileRequest.ProtoReflect.Descriptor instead.
 func (*LogTileRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{70}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *LogTileRequest) GetLevel() uint32 {
@@ -4999,7 +5235,7 @@ type LogTileResponse struct {
 
 func (x *LogTileResponse) Reset() {
 	*x = LogTileResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5011,7 +5247,7 @@ func (x *LogTileResponse) String() string {
 func (*LogTileResponse) ProtoMessage() {}
 
 func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[71]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5024,7 +5260,7 @@ func (x *LogTileResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogTileResponse.ProtoReflect.Descriptor instead.
 func (*LogTileResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{71}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *LogTileResponse) GetTile() []byte {
@@ -5043,7 +5279,7 @@ type LogReadRequest struct {
 
 func (x *LogReadRequest) Reset() {
 	*x = LogReadRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5055,7 +5291,7 @@ func (x *LogReadRequest) String() string {
 func (*LogReadRequest) ProtoMessage() {}
 
 func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[72]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5068,7 +5304,7 @@ func (x *LogReadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadRequest.ProtoReflect.Descriptor instead.
 func (*LogReadRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{72}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *LogReadRequest) GetBegin() bool {
@@ -5094,7 +5330,7 @@ type LogReadResponse struct {
 
 func (x *LogReadResponse) Reset() {
 	*x = LogReadResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5106,7 +5342,7 @@ func (x *LogReadResponse) String() string {
 func (*LogReadResponse) ProtoMessage() {}
 
 func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[73]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5119,7 +5355,7 @@ func (x *LogReadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogReadResponse.ProtoReflect.Descriptor instead.
 func (*LogReadResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{73}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *LogReadResponse) GetReading() bool {
@@ -5186,7 +5422,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5198,7 +5434,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[74]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5211,7 +5447,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{74}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
 }
 
 type ConfirmRestoreRequest struct {
@@ -5223,7 +5459,7 @@ type ConfirmRestoreRequest struct {
 
 func (x *ConfirmRestoreRequest) Reset() {
 	*x = ConfirmRestoreRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5235,7 +5471,7 @@ func (x *ConfirmRestoreRequest) String() string {
 func (*ConfirmRestoreRequest) ProtoMessage() {}
 
 func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[75]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5248,7 +5484,7 @@ func (x *ConfirmRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{75}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ConfirmRestoreRequest) GetNotRestored() bool {
@@ -5267,7 +5503,7 @@ type ConfirmRestoreResponse struct {
 
 func (x *ConfirmRestoreResponse) Reset() {
 	*x = ConfirmRestoreResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5279,7 +5515,7 @@ func (x *ConfirmRestoreResponse) String() string {
 func (*ConfirmRestoreResponse) ProtoMessage() {}
 
 func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[76]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5292,7 +5528,7 @@ func (x *ConfirmRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmRestoreResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{76}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ConfirmRestoreResponse) GetStart() uint64 {
@@ -5331,7 +5567,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5343,7 +5579,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[77]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5356,7 +5592,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{77}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *StatusResponse) GetOperator() string {
@@ -5530,7 +5766,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5542,7 +5778,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[78]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5555,7 +5791,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{78}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Peer) GetOperator() string {
@@ -5680,7 +5916,7 @@ type Burn struct {
 
 func (x *Burn) Reset() {
 	*x = Burn{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5692,7 +5928,7 @@ func (x *Burn) String() string {
 func (*Burn) ProtoMessage() {}
 
 func (x *Burn) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[79]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5705,7 +5941,7 @@ func (x *Burn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Burn.ProtoReflect.Descriptor instead.
 func (*Burn) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{79}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Burn) GetKey() []byte {
@@ -5734,7 +5970,7 @@ type Check struct {
 
 func (x *Check) Reset() {
 	*x = Check{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5746,7 +5982,7 @@ func (x *Check) String() string {
 func (*Check) ProtoMessage() {}
 
 func (x *Check) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[80]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5759,7 +5995,7 @@ func (x *Check) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Check.ProtoReflect.Descriptor instead.
 func (*Check) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{80}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Check) GetName() string {
@@ -5800,7 +6036,7 @@ type InviteRequest struct {
 
 func (x *InviteRequest) Reset() {
 	*x = InviteRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5812,7 +6048,7 @@ func (x *InviteRequest) String() string {
 func (*InviteRequest) ProtoMessage() {}
 
 func (x *InviteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[81]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5825,7 +6061,7 @@ func (x *InviteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteRequest.ProtoReflect.Descriptor instead.
 func (*InviteRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{81}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *InviteRequest) GetHours() uint32 {
@@ -5852,7 +6088,7 @@ type InviteResponse struct {
 
 func (x *InviteResponse) Reset() {
 	*x = InviteResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5864,7 +6100,7 @@ func (x *InviteResponse) String() string {
 func (*InviteResponse) ProtoMessage() {}
 
 func (x *InviteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[82]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5877,7 +6113,7 @@ func (x *InviteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InviteResponse.ProtoReflect.Descriptor instead.
 func (*InviteResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{82}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *InviteResponse) GetLine() string {
@@ -5903,7 +6139,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5915,7 +6151,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[83]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5928,7 +6164,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{83}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *JoinRequest) GetLine() string {
@@ -5948,7 +6184,7 @@ type JoinResponse struct {
 
 func (x *JoinResponse) Reset() {
 	*x = JoinResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5960,7 +6196,7 @@ func (x *JoinResponse) String() string {
 func (*JoinResponse) ProtoMessage() {}
 
 func (x *JoinResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[84]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5973,7 +6209,7 @@ func (x *JoinResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinResponse.ProtoReflect.Descriptor instead.
 func (*JoinResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{84}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *JoinResponse) GetOperator() string {
@@ -5999,7 +6235,7 @@ type DropRequest struct {
 
 func (x *DropRequest) Reset() {
 	*x = DropRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6011,7 +6247,7 @@ func (x *DropRequest) String() string {
 func (*DropRequest) ProtoMessage() {}
 
 func (x *DropRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[85]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6024,7 +6260,7 @@ func (x *DropRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropRequest.ProtoReflect.Descriptor instead.
 func (*DropRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{85}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *DropRequest) GetOperator() string {
@@ -6045,7 +6281,7 @@ type DropResponse struct {
 
 func (x *DropResponse) Reset() {
 	*x = DropResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6057,7 +6293,7 @@ func (x *DropResponse) String() string {
 func (*DropResponse) ProtoMessage() {}
 
 func (x *DropResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[86]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6070,7 +6306,7 @@ func (x *DropResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropResponse.ProtoReflect.Descriptor instead.
 func (*DropResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{86}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *DropResponse) GetIdentity() []byte {
@@ -6108,7 +6344,7 @@ type PrepareRosterRequest struct {
 
 func (x *PrepareRosterRequest) Reset() {
 	*x = PrepareRosterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6120,7 +6356,7 @@ func (x *PrepareRosterRequest) String() string {
 func (*PrepareRosterRequest) ProtoMessage() {}
 
 func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[87]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6133,7 +6369,7 @@ func (x *PrepareRosterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRosterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRosterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{87}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *PrepareRosterRequest) GetCircle() string {
@@ -6189,7 +6425,7 @@ type PrepareCharterRequest struct {
 
 func (x *PrepareCharterRequest) Reset() {
 	*x = PrepareCharterRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6201,7 +6437,7 @@ func (x *PrepareCharterRequest) String() string {
 func (*PrepareCharterRequest) ProtoMessage() {}
 
 func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[88]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6214,7 +6450,7 @@ func (x *PrepareCharterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareCharterRequest.ProtoReflect.Descriptor instead.
 func (*PrepareCharterRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{88}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *PrepareCharterRequest) GetFile() []byte {
@@ -6248,7 +6484,7 @@ type PrepareVetoRequest struct {
 
 func (x *PrepareVetoRequest) Reset() {
 	*x = PrepareVetoRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6260,7 +6496,7 @@ func (x *PrepareVetoRequest) String() string {
 func (*PrepareVetoRequest) ProtoMessage() {}
 
 func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[89]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6273,7 +6509,7 @@ func (x *PrepareVetoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVetoRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVetoRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{89}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *PrepareVetoRequest) GetId() string {
@@ -6301,7 +6537,7 @@ type PrepareRevocationRequest struct {
 
 func (x *PrepareRevocationRequest) Reset() {
 	*x = PrepareRevocationRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6313,7 +6549,7 @@ func (x *PrepareRevocationRequest) String() string {
 func (*PrepareRevocationRequest) ProtoMessage() {}
 
 func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[90]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6326,7 +6562,7 @@ func (x *PrepareRevocationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareRevocationRequest.ProtoReflect.Descriptor instead.
 func (*PrepareRevocationRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{90}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *PrepareRevocationRequest) GetPerson() string {
@@ -6361,7 +6597,7 @@ type PrepareFreezeRequest struct {
 
 func (x *PrepareFreezeRequest) Reset() {
 	*x = PrepareFreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6373,7 +6609,7 @@ func (x *PrepareFreezeRequest) String() string {
 func (*PrepareFreezeRequest) ProtoMessage() {}
 
 func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[91]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6386,7 +6622,7 @@ func (x *PrepareFreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareFreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareFreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{91}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *PrepareFreezeRequest) GetVault() []byte {
@@ -6419,7 +6655,7 @@ type PrepareUnfreezeRequest struct {
 
 func (x *PrepareUnfreezeRequest) Reset() {
 	*x = PrepareUnfreezeRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6431,7 +6667,7 @@ func (x *PrepareUnfreezeRequest) String() string {
 func (*PrepareUnfreezeRequest) ProtoMessage() {}
 
 func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[92]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6444,7 +6680,7 @@ func (x *PrepareUnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareUnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*PrepareUnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{92}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *PrepareUnfreezeRequest) GetVault() []byte {
@@ -6463,7 +6699,7 @@ type PrepareVaultRequest struct {
 
 func (x *PrepareVaultRequest) Reset() {
 	*x = PrepareVaultRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6475,7 +6711,7 @@ func (x *PrepareVaultRequest) String() string {
 func (*PrepareVaultRequest) ProtoMessage() {}
 
 func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[93]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6488,7 +6724,7 @@ func (x *PrepareVaultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareVaultRequest.ProtoReflect.Descriptor instead.
 func (*PrepareVaultRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{93}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *PrepareVaultRequest) GetName() string {
@@ -6512,7 +6748,7 @@ type PrepareReshareRequest struct {
 
 func (x *PrepareReshareRequest) Reset() {
 	*x = PrepareReshareRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6524,7 +6760,7 @@ func (x *PrepareReshareRequest) String() string {
 func (*PrepareReshareRequest) ProtoMessage() {}
 
 func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[94]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6537,7 +6773,7 @@ func (x *PrepareReshareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareReshareRequest.ProtoReflect.Descriptor instead.
 func (*PrepareReshareRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{94}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *PrepareReshareRequest) GetVault() []byte {
@@ -6600,7 +6836,7 @@ type PrepareResponse struct {
 
 func (x *PrepareResponse) Reset() {
 	*x = PrepareResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6612,7 +6848,7 @@ func (x *PrepareResponse) String() string {
 func (*PrepareResponse) ProtoMessage() {}
 
 func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[95]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6625,7 +6861,7 @@ func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
 func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{95}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *PrepareResponse) GetStatement() []byte {
@@ -6696,7 +6932,7 @@ type CharterChange struct {
 
 func (x *CharterChange) Reset() {
 	*x = CharterChange{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6708,7 +6944,7 @@ func (x *CharterChange) String() string {
 func (*CharterChange) ProtoMessage() {}
 
 func (x *CharterChange) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[96]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6721,7 +6957,7 @@ func (x *CharterChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CharterChange.ProtoReflect.Descriptor instead.
 func (*CharterChange) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{96}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *CharterChange) GetWhat() string {
@@ -6765,7 +7001,7 @@ type Rival struct {
 
 func (x *Rival) Reset() {
 	*x = Rival{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6777,7 +7013,7 @@ func (x *Rival) String() string {
 func (*Rival) ProtoMessage() {}
 
 func (x *Rival) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[97]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6790,7 +7026,7 @@ func (x *Rival) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rival.ProtoReflect.Descriptor instead.
 func (*Rival) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{97}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *Rival) GetId() []byte {
@@ -6831,7 +7067,7 @@ type AcceptRequest struct {
 
 func (x *AcceptRequest) Reset() {
 	*x = AcceptRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6843,7 +7079,7 @@ func (x *AcceptRequest) String() string {
 func (*AcceptRequest) ProtoMessage() {}
 
 func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[98]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6856,7 +7092,7 @@ func (x *AcceptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptRequest.ProtoReflect.Descriptor instead.
 func (*AcceptRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{98}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *AcceptRequest) GetStatement() []byte {
@@ -6883,7 +7119,7 @@ type AcceptResponse struct {
 
 func (x *AcceptResponse) Reset() {
 	*x = AcceptResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6895,7 +7131,7 @@ func (x *AcceptResponse) String() string {
 func (*AcceptResponse) ProtoMessage() {}
 
 func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[99]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6908,7 +7144,7 @@ func (x *AcceptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptResponse.ProtoReflect.Descriptor instead.
 func (*AcceptResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{99}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *AcceptResponse) GetId() []byte {
@@ -6935,7 +7171,7 @@ type RefreshRequest struct {
 
 func (x *RefreshRequest) Reset() {
 	*x = RefreshRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6947,7 +7183,7 @@ func (x *RefreshRequest) String() string {
 func (*RefreshRequest) ProtoMessage() {}
 
 func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[100]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6960,7 +7196,7 @@ func (x *RefreshRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRequest.ProtoReflect.Descriptor instead.
 func (*RefreshRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{100}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *RefreshRequest) GetVault() []byte {
@@ -6987,7 +7223,7 @@ type RefreshResponse struct {
 
 func (x *RefreshResponse) Reset() {
 	*x = RefreshResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6999,7 +7235,7 @@ func (x *RefreshResponse) String() string {
 func (*RefreshResponse) ProtoMessage() {}
 
 func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[101]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7012,7 +7248,7 @@ func (x *RefreshResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshResponse.ProtoReflect.Descriptor instead.
 func (*RefreshResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{101}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *RefreshResponse) GetRoots() []*Root {
@@ -7037,7 +7273,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7049,7 +7285,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[102]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7062,7 +7298,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{102}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
 }
 
 type StopResponse struct {
@@ -7073,7 +7309,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7085,7 +7321,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[103]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7098,7 +7334,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{103}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
 }
 
 type CutExportRequest struct {
@@ -7112,7 +7348,7 @@ type CutExportRequest struct {
 
 func (x *CutExportRequest) Reset() {
 	*x = CutExportRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7124,7 +7360,7 @@ func (x *CutExportRequest) String() string {
 func (*CutExportRequest) ProtoMessage() {}
 
 func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[104]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7137,7 +7373,7 @@ func (x *CutExportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportRequest.ProtoReflect.Descriptor instead.
 func (*CutExportRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{104}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *CutExportRequest) GetPlace() string {
@@ -7172,7 +7408,7 @@ type CutExportResponse struct {
 
 func (x *CutExportResponse) Reset() {
 	*x = CutExportResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7184,7 +7420,7 @@ func (x *CutExportResponse) String() string {
 func (*CutExportResponse) ProtoMessage() {}
 
 func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[105]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7197,7 +7433,7 @@ func (x *CutExportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CutExportResponse.ProtoReflect.Descriptor instead.
 func (*CutExportResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{105}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *CutExportResponse) GetHeaderSize() uint32 {
@@ -7230,7 +7466,7 @@ type NoteBackupRequest struct {
 
 func (x *NoteBackupRequest) Reset() {
 	*x = NoteBackupRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7242,7 +7478,7 @@ func (x *NoteBackupRequest) String() string {
 func (*NoteBackupRequest) ProtoMessage() {}
 
 func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[106]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7255,7 +7491,7 @@ func (x *NoteBackupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupRequest.ProtoReflect.Descriptor instead.
 func (*NoteBackupRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{106}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *NoteBackupRequest) GetHeader() []byte {
@@ -7275,7 +7511,7 @@ type NoteBackupResponse struct {
 
 func (x *NoteBackupResponse) Reset() {
 	*x = NoteBackupResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7287,7 +7523,7 @@ func (x *NoteBackupResponse) String() string {
 func (*NoteBackupResponse) ProtoMessage() {}
 
 func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[107]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7300,7 +7536,7 @@ func (x *NoteBackupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteBackupResponse.ProtoReflect.Descriptor instead.
 func (*NoteBackupResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{107}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *NoteBackupResponse) GetStatement() []byte {
@@ -7325,7 +7561,7 @@ type BackupsRequest struct {
 
 func (x *BackupsRequest) Reset() {
 	*x = BackupsRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7337,7 +7573,7 @@ func (x *BackupsRequest) String() string {
 func (*BackupsRequest) ProtoMessage() {}
 
 func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[108]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7350,7 +7586,7 @@ func (x *BackupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsRequest.ProtoReflect.Descriptor instead.
 func (*BackupsRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{108}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
 }
 
 type BackupsResponse struct {
@@ -7366,7 +7602,7 @@ type BackupsResponse struct {
 
 func (x *BackupsResponse) Reset() {
 	*x = BackupsResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7378,7 +7614,7 @@ func (x *BackupsResponse) String() string {
 func (*BackupsResponse) ProtoMessage() {}
 
 func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[109]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7391,7 +7627,7 @@ func (x *BackupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupsResponse.ProtoReflect.Descriptor instead.
 func (*BackupsResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{109}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
 }
 
 func (x *BackupsResponse) GetBackups() []*NotedBackup {
@@ -7441,7 +7677,7 @@ type ShownDrill struct {
 
 func (x *ShownDrill) Reset() {
 	*x = ShownDrill{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7453,7 +7689,7 @@ func (x *ShownDrill) String() string {
 func (*ShownDrill) ProtoMessage() {}
 
 func (x *ShownDrill) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[110]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7466,7 +7702,7 @@ func (x *ShownDrill) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShownDrill.ProtoReflect.Descriptor instead.
 func (*ShownDrill) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{110}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *ShownDrill) GetStatement() []byte {
@@ -7501,7 +7737,7 @@ type NotedBackup struct {
 
 func (x *NotedBackup) Reset() {
 	*x = NotedBackup{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7513,7 +7749,7 @@ func (x *NotedBackup) String() string {
 func (*NotedBackup) ProtoMessage() {}
 
 func (x *NotedBackup) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[111]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7526,7 +7762,7 @@ func (x *NotedBackup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotedBackup.ProtoReflect.Descriptor instead.
 func (*NotedBackup) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{111}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *NotedBackup) GetStatement() []byte {
@@ -7567,7 +7803,7 @@ type BackedKey struct {
 
 func (x *BackedKey) Reset() {
 	*x = BackedKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7579,7 +7815,7 @@ func (x *BackedKey) String() string {
 func (*BackedKey) ProtoMessage() {}
 
 func (x *BackedKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[112]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7592,7 +7828,7 @@ func (x *BackedKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackedKey.ProtoReflect.Descriptor instead.
 func (*BackedKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{112}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *BackedKey) GetVault() []byte {
@@ -7668,7 +7904,7 @@ type ShareProved struct {
 
 func (x *ShareProved) Reset() {
 	*x = ShareProved{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7680,7 +7916,7 @@ func (x *ShareProved) String() string {
 func (*ShareProved) ProtoMessage() {}
 
 func (x *ShareProved) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[113]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7693,7 +7929,7 @@ func (x *ShareProved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareProved.ProtoReflect.Descriptor instead.
 func (*ShareProved) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{113}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *ShareProved) GetOperator() string {
@@ -7719,7 +7955,7 @@ type BackupSetRequest struct {
 
 func (x *BackupSetRequest) Reset() {
 	*x = BackupSetRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7731,7 +7967,7 @@ func (x *BackupSetRequest) String() string {
 func (*BackupSetRequest) ProtoMessage() {}
 
 func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[114]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7744,7 +7980,7 @@ func (x *BackupSetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetRequest.ProtoReflect.Descriptor instead.
 func (*BackupSetRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{114}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *BackupSetRequest) GetKey() []byte {
@@ -7765,7 +8001,7 @@ type BackupSetResponse struct {
 
 func (x *BackupSetResponse) Reset() {
 	*x = BackupSetResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7777,7 +8013,7 @@ func (x *BackupSetResponse) String() string {
 func (*BackupSetResponse) ProtoMessage() {}
 
 func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[115]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7790,7 +8026,7 @@ func (x *BackupSetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackupSetResponse.ProtoReflect.Descriptor instead.
 func (*BackupSetResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{115}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *BackupSetResponse) GetCertificate() []byte {
@@ -7824,7 +8060,7 @@ type AnswerRequest struct {
 
 func (x *AnswerRequest) Reset() {
 	*x = AnswerRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7836,7 +8072,7 @@ func (x *AnswerRequest) String() string {
 func (*AnswerRequest) ProtoMessage() {}
 
 func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[116]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7849,7 +8085,7 @@ func (x *AnswerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerRequest.ProtoReflect.Descriptor instead.
 func (*AnswerRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{116}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *AnswerRequest) GetRequest() []byte {
@@ -7875,7 +8111,7 @@ type AnswerResponse struct {
 
 func (x *AnswerResponse) Reset() {
 	*x = AnswerResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7887,7 +8123,7 @@ func (x *AnswerResponse) String() string {
 func (*AnswerResponse) ProtoMessage() {}
 
 func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[117]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7900,7 +8136,7 @@ func (x *AnswerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerResponse.ProtoReflect.Descriptor instead.
 func (*AnswerResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{117}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *AnswerResponse) GetRequests() []*Answered {
@@ -7926,7 +8162,7 @@ type Answered struct {
 
 func (x *Answered) Reset() {
 	*x = Answered{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7938,7 +8174,7 @@ func (x *Answered) String() string {
 func (*Answered) ProtoMessage() {}
 
 func (x *Answered) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[118]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7951,7 +8187,7 @@ func (x *Answered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answered.ProtoReflect.Descriptor instead.
 func (*Answered) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{118}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *Answered) GetRequest() []byte {
@@ -8018,7 +8254,7 @@ type SOSRequest struct {
 
 func (x *SOSRequest) Reset() {
 	*x = SOSRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8030,7 +8266,7 @@ func (x *SOSRequest) String() string {
 func (*SOSRequest) ProtoMessage() {}
 
 func (x *SOSRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[119]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8043,7 +8279,7 @@ func (x *SOSRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSRequest.ProtoReflect.Descriptor instead.
 func (*SOSRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{119}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{122}
 }
 
 type SOSResponse struct {
@@ -8055,7 +8291,7 @@ type SOSResponse struct {
 
 func (x *SOSResponse) Reset() {
 	*x = SOSResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8067,7 +8303,7 @@ func (x *SOSResponse) String() string {
 func (*SOSResponse) ProtoMessage() {}
 
 func (x *SOSResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[120]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8080,7 +8316,7 @@ func (x *SOSResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSResponse.ProtoReflect.Descriptor instead.
 func (*SOSResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{120}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *SOSResponse) GetVaults() []*Rescue {
@@ -8114,7 +8350,7 @@ type Rescue struct {
 
 func (x *Rescue) Reset() {
 	*x = Rescue{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8126,7 +8362,7 @@ func (x *Rescue) String() string {
 func (*Rescue) ProtoMessage() {}
 
 func (x *Rescue) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[121]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8139,7 +8375,7 @@ func (x *Rescue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rescue.ProtoReflect.Descriptor instead.
 func (*Rescue) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{121}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *Rescue) GetVault() []byte {
@@ -8266,7 +8502,7 @@ type RescueNeed struct {
 
 func (x *RescueNeed) Reset() {
 	*x = RescueNeed{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8278,7 +8514,7 @@ func (x *RescueNeed) String() string {
 func (*RescueNeed) ProtoMessage() {}
 
 func (x *RescueNeed) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[122]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8291,7 +8527,7 @@ func (x *RescueNeed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueNeed.ProtoReflect.Descriptor instead.
 func (*RescueNeed) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{122}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *RescueNeed) GetWhat() string {
@@ -8332,7 +8568,7 @@ type RescueSeat struct {
 
 func (x *RescueSeat) Reset() {
 	*x = RescueSeat{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8344,7 +8580,7 @@ func (x *RescueSeat) String() string {
 func (*RescueSeat) ProtoMessage() {}
 
 func (x *RescueSeat) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[123]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8357,7 +8593,7 @@ func (x *RescueSeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueSeat.ProtoReflect.Descriptor instead.
 func (*RescueSeat) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{123}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *RescueSeat) GetName() string {
@@ -8386,7 +8622,7 @@ type RescueKey struct {
 
 func (x *RescueKey) Reset() {
 	*x = RescueKey{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8398,7 +8634,7 @@ func (x *RescueKey) String() string {
 func (*RescueKey) ProtoMessage() {}
 
 func (x *RescueKey) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[124]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8411,7 +8647,7 @@ func (x *RescueKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueKey.ProtoReflect.Descriptor instead.
 func (*RescueKey) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{124}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *RescueKey) GetKey() []byte {
@@ -8466,7 +8702,7 @@ type RescueCase struct {
 
 func (x *RescueCase) Reset() {
 	*x = RescueCase{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8478,7 +8714,7 @@ func (x *RescueCase) String() string {
 func (*RescueCase) ProtoMessage() {}
 
 func (x *RescueCase) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[125]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8491,7 +8727,7 @@ func (x *RescueCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueCase.ProtoReflect.Descriptor instead.
 func (*RescueCase) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{125}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{128}
 }
 
 func (x *RescueCase) GetRequest() []byte {
@@ -8622,7 +8858,7 @@ type RescueActivation struct {
 
 func (x *RescueActivation) Reset() {
 	*x = RescueActivation{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8634,7 +8870,7 @@ func (x *RescueActivation) String() string {
 func (*RescueActivation) ProtoMessage() {}
 
 func (x *RescueActivation) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[126]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8647,7 +8883,7 @@ func (x *RescueActivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueActivation.ProtoReflect.Descriptor instead.
 func (*RescueActivation) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{126}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *RescueActivation) GetId() []byte {
@@ -8716,7 +8952,7 @@ type RescueMute struct {
 
 func (x *RescueMute) Reset() {
 	*x = RescueMute{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8728,7 +8964,7 @@ func (x *RescueMute) String() string {
 func (*RescueMute) ProtoMessage() {}
 
 func (x *RescueMute) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[127]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8741,7 +8977,7 @@ func (x *RescueMute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescueMute.ProtoReflect.Descriptor instead.
 func (*RescueMute) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{127}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *RescueMute) GetGuardian() string {
@@ -8767,7 +9003,7 @@ type SOSSaidRequest struct {
 
 func (x *SOSSaidRequest) Reset() {
 	*x = SOSSaidRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8779,7 +9015,7 @@ func (x *SOSSaidRequest) String() string {
 func (*SOSSaidRequest) ProtoMessage() {}
 
 func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[128]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8792,7 +9028,7 @@ func (x *SOSSaidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidRequest.ProtoReflect.Descriptor instead.
 func (*SOSSaidRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{128}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *SOSSaidRequest) GetVault() []byte {
@@ -8811,7 +9047,7 @@ type SOSSaidResponse struct {
 
 func (x *SOSSaidResponse) Reset() {
 	*x = SOSSaidResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[132]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8823,7 +9059,7 @@ func (x *SOSSaidResponse) String() string {
 func (*SOSSaidResponse) ProtoMessage() {}
 
 func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[129]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[132]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8836,7 +9072,7 @@ func (x *SOSSaidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaidResponse.ProtoReflect.Descriptor instead.
 func (*SOSSaidResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{129}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{132}
 }
 
 func (x *SOSSaidResponse) GetSaid() []*SOSSaid {
@@ -8857,7 +9093,7 @@ type SOSSaid struct {
 
 func (x *SOSSaid) Reset() {
 	*x = SOSSaid{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[130]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[133]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8869,7 +9105,7 @@ func (x *SOSSaid) String() string {
 func (*SOSSaid) ProtoMessage() {}
 
 func (x *SOSSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[130]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[133]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8882,7 +9118,7 @@ func (x *SOSSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SOSSaid.ProtoReflect.Descriptor instead.
 func (*SOSSaid) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{130}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{133}
 }
 
 func (x *SOSSaid) GetStatement() []byte {
@@ -8918,7 +9154,7 @@ type ActivateRequest struct {
 
 func (x *ActivateRequest) Reset() {
 	*x = ActivateRequest{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[131]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[134]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8930,7 +9166,7 @@ func (x *ActivateRequest) String() string {
 func (*ActivateRequest) ProtoMessage() {}
 
 func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[131]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[134]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8943,7 +9179,7 @@ func (x *ActivateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateRequest.ProtoReflect.Descriptor instead.
 func (*ActivateRequest) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{131}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{134}
 }
 
 func (x *ActivateRequest) GetVault() []byte {
@@ -8983,7 +9219,7 @@ type ActivateResponse struct {
 
 func (x *ActivateResponse) Reset() {
 	*x = ActivateResponse{}
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[132]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[135]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8995,7 +9231,7 @@ func (x *ActivateResponse) String() string {
 func (*ActivateResponse) ProtoMessage() {}
 
 func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ostraka_v1_ostraka_proto_msgTypes[132]
+	mi := &file_ostraka_v1_ostraka_proto_msgTypes[135]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9008,7 +9244,7 @@ func (x *ActivateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateResponse.ProtoReflect.Descriptor instead.
 func (*ActivateResponse) Descriptor() ([]byte, []int) {
-	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{132}
+	return file_ostraka_v1_ostraka_proto_rawDescGZIP(), []int{135}
 }
 
 func (x *ActivateResponse) GetActivations() [][]byte {
@@ -9274,7 +9510,26 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\x03gas\x18\x04 \x01(\x04R\x03gas\x12\x18\n" +
 	"\abalance\x18\x05 \x01(\tR\abalance\x12\x1a\n" +
 	"\bendpoint\x18\x06 \x01(\tR\bendpoint\x12\x1a\n" +
-	"\bdecimals\x18\a \x01(\rR\bdecimals\"t\n" +
+	"\bdecimals\x18\a \x01(\rR\bdecimals\"u\n" +
+	"\x0fSimulateRequest\x12\x14\n" +
+	"\x05chain\x18\x01 \x01(\tR\x05chain\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\tR\x05value\x12\x12\n" +
+	"\x04data\x18\x05 \x01(\fR\x04data\"\xc5\x01\n" +
+	"\x10SimulateResponse\x12\x14\n" +
+	"\x05fails\x18\x01 \x01(\bR\x05fails\x12\x10\n" +
+	"\x03why\x18\x02 \x01(\tR\x03why\x12\x10\n" +
+	"\x03gas\x18\x03 \x01(\x04R\x03gas\x12\x16\n" +
+	"\x06traced\x18\x04 \x01(\bR\x06traced\x12/\n" +
+	"\x05moves\x18\x05 \x03(\v2\x19.ostraka.v1.SimulatedMoveR\x05moves\x12\x12\n" +
+	"\x04more\x18\x06 \x01(\rR\x04more\x12\x1a\n" +
+	"\bendpoint\x18\a \x01(\tR\bendpoint\"a\n" +
+	"\rSimulatedMove\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\tR\x06amount\"t\n" +
 	"\fCoinsRequest\x12\x14\n" +
 	"\x05vault\x18\x01 \x01(\fR\x05vault\x12\x1e\n" +
 	"\n" +
@@ -9739,7 +9994,7 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tthreshold\x18\x03 \x01(\rR\tthreshold\x12\x18\n" +
 	"\ainstead\x18\x04 \x01(\bR\ainstead\"4\n" +
 	"\x10ActivateResponse\x12 \n" +
-	"\vactivations\x18\x01 \x03(\fR\vactivations2\x87\v\n" +
+	"\vactivations\x18\x01 \x03(\fR\vactivations2\xce\v\n" +
 	"\x06People\x12<\n" +
 	"\x05Hello\x12\x18.ostraka.v1.HelloRequest\x1a\x19.ostraka.v1.HelloResponse\x12<\n" +
 	"\x05Token\x12\x18.ostraka.v1.TokenRequest\x1a\x19.ostraka.v1.TokenResponse\x12?\n" +
@@ -9753,7 +10008,8 @@ const file_ostraka_v1_ostraka_proto_rawDesc = "" +
 	"\tAddresses\x12\x1c.ostraka.v1.AddressesRequest\x1a\x1d.ostraka.v1.AddressesResponse\x12B\n" +
 	"\aIntents\x12\x1a.ostraka.v1.IntentsRequest\x1a\x1b.ostraka.v1.IntentsResponse\x12?\n" +
 	"\x06Intent\x12\x19.ostraka.v1.IntentRequest\x1a\x1a.ostraka.v1.IntentResponse\x12<\n" +
-	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12<\n" +
+	"\x05Quote\x12\x18.ostraka.v1.QuoteRequest\x1a\x19.ostraka.v1.QuoteResponse\x12E\n" +
+	"\bSimulate\x12\x1b.ostraka.v1.SimulateRequest\x1a\x1c.ostraka.v1.SimulateResponse\x12<\n" +
 	"\x05Coins\x12\x18.ostraka.v1.CoinsRequest\x1a\x19.ostraka.v1.CoinsResponse\x12E\n" +
 	"\bReadings\x12\x1b.ostraka.v1.ReadingsRequest\x1a\x1c.ostraka.v1.ReadingsResponse\x12E\n" +
 	"\bBalances\x12\x1b.ostraka.v1.BalancesRequest\x1a\x1c.ostraka.v1.BalancesResponse\x12<\n" +
@@ -9812,7 +10068,7 @@ func file_ostraka_v1_ostraka_proto_rawDescGZIP() []byte {
 	return file_ostraka_v1_ostraka_proto_rawDescData
 }
 
-var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 134)
+var file_ostraka_v1_ostraka_proto_msgTypes = make([]protoimpl.MessageInfo, 137)
 var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*ReplicasRequest)(nil),          // 0: ostraka.v1.ReplicasRequest
 	(*ReplicasResponse)(nil),         // 1: ostraka.v1.ReplicasResponse
@@ -9861,93 +10117,96 @@ var file_ostraka_v1_ostraka_proto_goTypes = []any{
 	(*Fact)(nil),                     // 44: ostraka.v1.Fact
 	(*QuoteRequest)(nil),             // 45: ostraka.v1.QuoteRequest
 	(*QuoteResponse)(nil),            // 46: ostraka.v1.QuoteResponse
-	(*CoinsRequest)(nil),             // 47: ostraka.v1.CoinsRequest
-	(*CoinsResponse)(nil),            // 48: ostraka.v1.CoinsResponse
-	(*Coin)(nil),                     // 49: ostraka.v1.Coin
-	(*ReadingsRequest)(nil),          // 50: ostraka.v1.ReadingsRequest
-	(*ReadingsResponse)(nil),         // 51: ostraka.v1.ReadingsResponse
-	(*Reading)(nil),                  // 52: ostraka.v1.Reading
-	(*BalancesRequest)(nil),          // 53: ostraka.v1.BalancesRequest
-	(*BalancesResponse)(nil),         // 54: ostraka.v1.BalancesResponse
-	(*Balance)(nil),                  // 55: ostraka.v1.Balance
-	(*BlockRequest)(nil),             // 56: ostraka.v1.BlockRequest
-	(*BlockResponse)(nil),            // 57: ostraka.v1.BlockResponse
-	(*SessionsRequest)(nil),          // 58: ostraka.v1.SessionsRequest
-	(*SessionsResponse)(nil),         // 59: ostraka.v1.SessionsResponse
-	(*Session)(nil),                  // 60: ostraka.v1.Session
-	(*LogHeadRequest)(nil),           // 61: ostraka.v1.LogHeadRequest
-	(*LogHeadResponse)(nil),          // 62: ostraka.v1.LogHeadResponse
-	(*LogKeys)(nil),                  // 63: ostraka.v1.LogKeys
-	(*Cosigned)(nil),                 // 64: ostraka.v1.Cosigned
-	(*LogEntriesRequest)(nil),        // 65: ostraka.v1.LogEntriesRequest
-	(*LogEntriesResponse)(nil),       // 66: ostraka.v1.LogEntriesResponse
-	(*LogEntry)(nil),                 // 67: ostraka.v1.LogEntry
-	(*LogProofRequest)(nil),          // 68: ostraka.v1.LogProofRequest
-	(*LogProofResponse)(nil),         // 69: ostraka.v1.LogProofResponse
-	(*LogTileRequest)(nil),           // 70: ostraka.v1.LogTileRequest
-	(*LogTileResponse)(nil),          // 71: ostraka.v1.LogTileResponse
-	(*LogReadRequest)(nil),           // 72: ostraka.v1.LogReadRequest
-	(*LogReadResponse)(nil),          // 73: ostraka.v1.LogReadResponse
-	(*StatusRequest)(nil),            // 74: ostraka.v1.StatusRequest
-	(*ConfirmRestoreRequest)(nil),    // 75: ostraka.v1.ConfirmRestoreRequest
-	(*ConfirmRestoreResponse)(nil),   // 76: ostraka.v1.ConfirmRestoreResponse
-	(*StatusResponse)(nil),           // 77: ostraka.v1.StatusResponse
-	(*Peer)(nil),                     // 78: ostraka.v1.Peer
-	(*Burn)(nil),                     // 79: ostraka.v1.Burn
-	(*Check)(nil),                    // 80: ostraka.v1.Check
-	(*InviteRequest)(nil),            // 81: ostraka.v1.InviteRequest
-	(*InviteResponse)(nil),           // 82: ostraka.v1.InviteResponse
-	(*JoinRequest)(nil),              // 83: ostraka.v1.JoinRequest
-	(*JoinResponse)(nil),             // 84: ostraka.v1.JoinResponse
-	(*DropRequest)(nil),              // 85: ostraka.v1.DropRequest
-	(*DropResponse)(nil),             // 86: ostraka.v1.DropResponse
-	(*PrepareRosterRequest)(nil),     // 87: ostraka.v1.PrepareRosterRequest
-	(*PrepareCharterRequest)(nil),    // 88: ostraka.v1.PrepareCharterRequest
-	(*PrepareVetoRequest)(nil),       // 89: ostraka.v1.PrepareVetoRequest
-	(*PrepareRevocationRequest)(nil), // 90: ostraka.v1.PrepareRevocationRequest
-	(*PrepareFreezeRequest)(nil),     // 91: ostraka.v1.PrepareFreezeRequest
-	(*PrepareUnfreezeRequest)(nil),   // 92: ostraka.v1.PrepareUnfreezeRequest
-	(*PrepareVaultRequest)(nil),      // 93: ostraka.v1.PrepareVaultRequest
-	(*PrepareReshareRequest)(nil),    // 94: ostraka.v1.PrepareReshareRequest
-	(*PrepareResponse)(nil),          // 95: ostraka.v1.PrepareResponse
-	(*CharterChange)(nil),            // 96: ostraka.v1.CharterChange
-	(*Rival)(nil),                    // 97: ostraka.v1.Rival
-	(*AcceptRequest)(nil),            // 98: ostraka.v1.AcceptRequest
-	(*AcceptResponse)(nil),           // 99: ostraka.v1.AcceptResponse
-	(*RefreshRequest)(nil),           // 100: ostraka.v1.RefreshRequest
-	(*RefreshResponse)(nil),          // 101: ostraka.v1.RefreshResponse
-	(*StopRequest)(nil),              // 102: ostraka.v1.StopRequest
-	(*StopResponse)(nil),             // 103: ostraka.v1.StopResponse
-	(*CutExportRequest)(nil),         // 104: ostraka.v1.CutExportRequest
-	(*CutExportResponse)(nil),        // 105: ostraka.v1.CutExportResponse
-	(*NoteBackupRequest)(nil),        // 106: ostraka.v1.NoteBackupRequest
-	(*NoteBackupResponse)(nil),       // 107: ostraka.v1.NoteBackupResponse
-	(*BackupsRequest)(nil),           // 108: ostraka.v1.BackupsRequest
-	(*BackupsResponse)(nil),          // 109: ostraka.v1.BackupsResponse
-	(*ShownDrill)(nil),               // 110: ostraka.v1.ShownDrill
-	(*NotedBackup)(nil),              // 111: ostraka.v1.NotedBackup
-	(*BackedKey)(nil),                // 112: ostraka.v1.BackedKey
-	(*ShareProved)(nil),              // 113: ostraka.v1.ShareProved
-	(*BackupSetRequest)(nil),         // 114: ostraka.v1.BackupSetRequest
-	(*BackupSetResponse)(nil),        // 115: ostraka.v1.BackupSetResponse
-	(*AnswerRequest)(nil),            // 116: ostraka.v1.AnswerRequest
-	(*AnswerResponse)(nil),           // 117: ostraka.v1.AnswerResponse
-	(*Answered)(nil),                 // 118: ostraka.v1.Answered
-	(*SOSRequest)(nil),               // 119: ostraka.v1.SOSRequest
-	(*SOSResponse)(nil),              // 120: ostraka.v1.SOSResponse
-	(*Rescue)(nil),                   // 121: ostraka.v1.Rescue
-	(*RescueNeed)(nil),               // 122: ostraka.v1.RescueNeed
-	(*RescueSeat)(nil),               // 123: ostraka.v1.RescueSeat
-	(*RescueKey)(nil),                // 124: ostraka.v1.RescueKey
-	(*RescueCase)(nil),               // 125: ostraka.v1.RescueCase
-	(*RescueActivation)(nil),         // 126: ostraka.v1.RescueActivation
-	(*RescueMute)(nil),               // 127: ostraka.v1.RescueMute
-	(*SOSSaidRequest)(nil),           // 128: ostraka.v1.SOSSaidRequest
-	(*SOSSaidResponse)(nil),          // 129: ostraka.v1.SOSSaidResponse
-	(*SOSSaid)(nil),                  // 130: ostraka.v1.SOSSaid
-	(*ActivateRequest)(nil),          // 131: ostraka.v1.ActivateRequest
-	(*ActivateResponse)(nil),         // 132: ostraka.v1.ActivateResponse
-	nil,                              // 133: ostraka.v1.Account.AddressesEntry
+	(*SimulateRequest)(nil),          // 47: ostraka.v1.SimulateRequest
+	(*SimulateResponse)(nil),         // 48: ostraka.v1.SimulateResponse
+	(*SimulatedMove)(nil),            // 49: ostraka.v1.SimulatedMove
+	(*CoinsRequest)(nil),             // 50: ostraka.v1.CoinsRequest
+	(*CoinsResponse)(nil),            // 51: ostraka.v1.CoinsResponse
+	(*Coin)(nil),                     // 52: ostraka.v1.Coin
+	(*ReadingsRequest)(nil),          // 53: ostraka.v1.ReadingsRequest
+	(*ReadingsResponse)(nil),         // 54: ostraka.v1.ReadingsResponse
+	(*Reading)(nil),                  // 55: ostraka.v1.Reading
+	(*BalancesRequest)(nil),          // 56: ostraka.v1.BalancesRequest
+	(*BalancesResponse)(nil),         // 57: ostraka.v1.BalancesResponse
+	(*Balance)(nil),                  // 58: ostraka.v1.Balance
+	(*BlockRequest)(nil),             // 59: ostraka.v1.BlockRequest
+	(*BlockResponse)(nil),            // 60: ostraka.v1.BlockResponse
+	(*SessionsRequest)(nil),          // 61: ostraka.v1.SessionsRequest
+	(*SessionsResponse)(nil),         // 62: ostraka.v1.SessionsResponse
+	(*Session)(nil),                  // 63: ostraka.v1.Session
+	(*LogHeadRequest)(nil),           // 64: ostraka.v1.LogHeadRequest
+	(*LogHeadResponse)(nil),          // 65: ostraka.v1.LogHeadResponse
+	(*LogKeys)(nil),                  // 66: ostraka.v1.LogKeys
+	(*Cosigned)(nil),                 // 67: ostraka.v1.Cosigned
+	(*LogEntriesRequest)(nil),        // 68: ostraka.v1.LogEntriesRequest
+	(*LogEntriesResponse)(nil),       // 69: ostraka.v1.LogEntriesResponse
+	(*LogEntry)(nil),                 // 70: ostraka.v1.LogEntry
+	(*LogProofRequest)(nil),          // 71: ostraka.v1.LogProofRequest
+	(*LogProofResponse)(nil),         // 72: ostraka.v1.LogProofResponse
+	(*LogTileRequest)(nil),           // 73: ostraka.v1.LogTileRequest
+	(*LogTileResponse)(nil),          // 74: ostraka.v1.LogTileResponse
+	(*LogReadRequest)(nil),           // 75: ostraka.v1.LogReadRequest
+	(*LogReadResponse)(nil),          // 76: ostraka.v1.LogReadResponse
+	(*StatusRequest)(nil),            // 77: ostraka.v1.StatusRequest
+	(*ConfirmRestoreRequest)(nil),    // 78: ostraka.v1.ConfirmRestoreRequest
+	(*ConfirmRestoreResponse)(nil),   // 79: ostraka.v1.ConfirmRestoreResponse
+	(*StatusResponse)(nil),           // 80: ostraka.v1.StatusResponse
+	(*Peer)(nil),                     // 81: ostraka.v1.Peer
+	(*Burn)(nil),                     // 82: ostraka.v1.Burn
+	(*Check)(nil),                    // 83: ostraka.v1.Check
+	(*InviteRequest)(nil),            // 84: ostraka.v1.InviteRequest
+	(*InviteResponse)(nil),           // 85: ostraka.v1.InviteResponse
+	(*JoinRequest)(nil),              // 86: ostraka.v1.JoinRequest
+	(*JoinResponse)(nil),             // 87: ostraka.v1.JoinResponse
+	(*DropRequest)(nil),              // 88: ostraka.v1.DropRequest
+	(*DropResponse)(nil),             // 89: ostraka.v1.DropResponse
+	(*PrepareRosterRequest)(nil),     // 90: ostraka.v1.PrepareRosterRequest
+	(*PrepareCharterRequest)(nil),    // 91: ostraka.v1.PrepareCharterRequest
+	(*PrepareVetoRequest)(nil),       // 92: ostraka.v1.PrepareVetoRequest
+	(*PrepareRevocationRequest)(nil), // 93: ostraka.v1.PrepareRevocationRequest
+	(*PrepareFreezeRequest)(nil),     // 94: ostraka.v1.PrepareFreezeRequest
+	(*PrepareUnfreezeRequest)(nil),   // 95: ostraka.v1.PrepareUnfreezeRequest
+	(*PrepareVaultRequest)(nil),      // 96: ostraka.v1.PrepareVaultRequest
+	(*PrepareReshareRequest)(nil),    // 97: ostraka.v1.PrepareReshareRequest
+	(*PrepareResponse)(nil),          // 98: ostraka.v1.PrepareResponse
+	(*CharterChange)(nil),            // 99: ostraka.v1.CharterChange
+	(*Rival)(nil),                    // 100: ostraka.v1.Rival
+	(*AcceptRequest)(nil),            // 101: ostraka.v1.AcceptRequest
+	(*AcceptResponse)(nil),           // 102: ostraka.v1.AcceptResponse
+	(*RefreshRequest)(nil),           // 103: ostraka.v1.RefreshRequest
+	(*RefreshResponse)(nil),          // 104: ostraka.v1.RefreshResponse
+	(*StopRequest)(nil),              // 105: ostraka.v1.StopRequest
+	(*StopResponse)(nil),             // 106: ostraka.v1.StopResponse
+	(*CutExportRequest)(nil),         // 107: ostraka.v1.CutExportRequest
+	(*CutExportResponse)(nil),        // 108: ostraka.v1.CutExportResponse
+	(*NoteBackupRequest)(nil),        // 109: ostraka.v1.NoteBackupRequest
+	(*NoteBackupResponse)(nil),       // 110: ostraka.v1.NoteBackupResponse
+	(*BackupsRequest)(nil),           // 111: ostraka.v1.BackupsRequest
+	(*BackupsResponse)(nil),          // 112: ostraka.v1.BackupsResponse
+	(*ShownDrill)(nil),               // 113: ostraka.v1.ShownDrill
+	(*NotedBackup)(nil),              // 114: ostraka.v1.NotedBackup
+	(*BackedKey)(nil),                // 115: ostraka.v1.BackedKey
+	(*ShareProved)(nil),              // 116: ostraka.v1.ShareProved
+	(*BackupSetRequest)(nil),         // 117: ostraka.v1.BackupSetRequest
+	(*BackupSetResponse)(nil),        // 118: ostraka.v1.BackupSetResponse
+	(*AnswerRequest)(nil),            // 119: ostraka.v1.AnswerRequest
+	(*AnswerResponse)(nil),           // 120: ostraka.v1.AnswerResponse
+	(*Answered)(nil),                 // 121: ostraka.v1.Answered
+	(*SOSRequest)(nil),               // 122: ostraka.v1.SOSRequest
+	(*SOSResponse)(nil),              // 123: ostraka.v1.SOSResponse
+	(*Rescue)(nil),                   // 124: ostraka.v1.Rescue
+	(*RescueNeed)(nil),               // 125: ostraka.v1.RescueNeed
+	(*RescueSeat)(nil),               // 126: ostraka.v1.RescueSeat
+	(*RescueKey)(nil),                // 127: ostraka.v1.RescueKey
+	(*RescueCase)(nil),               // 128: ostraka.v1.RescueCase
+	(*RescueActivation)(nil),         // 129: ostraka.v1.RescueActivation
+	(*RescueMute)(nil),               // 130: ostraka.v1.RescueMute
+	(*SOSSaidRequest)(nil),           // 131: ostraka.v1.SOSSaidRequest
+	(*SOSSaidResponse)(nil),          // 132: ostraka.v1.SOSSaidResponse
+	(*SOSSaid)(nil),                  // 133: ostraka.v1.SOSSaid
+	(*ActivateRequest)(nil),          // 134: ostraka.v1.ActivateRequest
+	(*ActivateResponse)(nil),         // 135: ostraka.v1.ActivateResponse
+	nil,                              // 136: ostraka.v1.Account.AddressesEntry
 }
 var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	2,   // 0: ostraka.v1.ReplicasResponse.replicas:type_name -> ostraka.v1.Replica
@@ -9969,7 +10228,7 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	27,  // 16: ostraka.v1.Vault.roots:type_name -> ostraka.v1.Root
 	28,  // 17: ostraka.v1.Root.holders:type_name -> ostraka.v1.Holder
 	31,  // 18: ostraka.v1.AccountsResponse.accounts:type_name -> ostraka.v1.Account
-	133, // 19: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
+	136, // 19: ostraka.v1.Account.addresses:type_name -> ostraka.v1.Account.AddressesEntry
 	36,  // 20: ostraka.v1.NewAddressResponse.address:type_name -> ostraka.v1.Address
 	36,  // 21: ostraka.v1.AddressesResponse.addresses:type_name -> ostraka.v1.Address
 	41,  // 22: ostraka.v1.IntentsResponse.intents:type_name -> ostraka.v1.Intent
@@ -9977,145 +10236,148 @@ var file_ostraka_v1_ostraka_proto_depIdxs = []int32{
 	42,  // 24: ostraka.v1.Intent.votes:type_name -> ostraka.v1.Ballot
 	43,  // 25: ostraka.v1.Intent.decisions:type_name -> ostraka.v1.Decision
 	44,  // 26: ostraka.v1.Decision.facts:type_name -> ostraka.v1.Fact
-	49,  // 27: ostraka.v1.CoinsResponse.coins:type_name -> ostraka.v1.Coin
-	52,  // 28: ostraka.v1.ReadingsResponse.accounts:type_name -> ostraka.v1.Reading
-	55,  // 29: ostraka.v1.BalancesResponse.balances:type_name -> ostraka.v1.Balance
-	60,  // 30: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
-	64,  // 31: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
-	63,  // 32: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
-	67,  // 33: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
-	78,  // 34: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
-	79,  // 35: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
-	80,  // 36: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
-	97,  // 37: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
-	96,  // 38: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
-	27,  // 39: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
-	111, // 40: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
-	112, // 41: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
-	110, // 42: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
-	113, // 43: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
-	118, // 44: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
-	121, // 45: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
-	124, // 46: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
-	125, // 47: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
-	122, // 48: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
-	123, // 49: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
-	126, // 50: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
-	127, // 51: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
-	130, // 52: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
-	7,   // 53: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
-	9,   // 54: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
-	11,  // 55: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
-	16,  // 56: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
-	19,  // 57: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
-	23,  // 58: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
-	29,  // 59: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
-	32,  // 60: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
-	34,  // 61: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
-	37,  // 62: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
-	39,  // 63: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
-	45,  // 64: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
-	47,  // 65: ostraka.v1.People.Coins:input_type -> ostraka.v1.CoinsRequest
-	50,  // 66: ostraka.v1.People.Readings:input_type -> ostraka.v1.ReadingsRequest
-	53,  // 67: ostraka.v1.People.Balances:input_type -> ostraka.v1.BalancesRequest
-	56,  // 68: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
-	58,  // 69: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
-	108, // 70: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
-	114, // 71: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
-	119, // 72: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
-	128, // 73: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
-	74,  // 74: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
-	81,  // 75: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
-	83,  // 76: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
-	85,  // 77: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
-	87,  // 78: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
-	88,  // 79: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
-	89,  // 80: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
-	90,  // 81: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
-	91,  // 82: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
-	92,  // 83: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
-	19,  // 84: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
-	93,  // 85: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
-	94,  // 86: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
-	98,  // 87: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
-	100, // 88: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
-	23,  // 89: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
-	37,  // 90: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
-	39,  // 91: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
-	58,  // 92: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
-	61,  // 93: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
-	65,  // 94: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
-	68,  // 95: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
-	70,  // 96: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
-	72,  // 97: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
-	75,  // 98: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
-	104, // 99: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
-	106, // 100: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
-	108, // 101: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
-	116, // 102: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
-	131, // 103: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
-	0,   // 104: ostraka.v1.Operator.Replicas:input_type -> ostraka.v1.ReplicasRequest
-	5,   // 105: ostraka.v1.Operator.HandOver:input_type -> ostraka.v1.HandOverRequest
-	102, // 106: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
-	8,   // 107: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
-	10,  // 108: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
-	15,  // 109: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
-	17,  // 110: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
-	20,  // 111: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
-	24,  // 112: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
-	30,  // 113: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
-	33,  // 114: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
-	35,  // 115: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
-	38,  // 116: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
-	40,  // 117: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
-	46,  // 118: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
-	48,  // 119: ostraka.v1.People.Coins:output_type -> ostraka.v1.CoinsResponse
-	51,  // 120: ostraka.v1.People.Readings:output_type -> ostraka.v1.ReadingsResponse
-	54,  // 121: ostraka.v1.People.Balances:output_type -> ostraka.v1.BalancesResponse
-	57,  // 122: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
-	59,  // 123: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
-	109, // 124: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
-	115, // 125: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
-	120, // 126: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
-	129, // 127: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
-	77,  // 128: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
-	82,  // 129: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
-	84,  // 130: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
-	86,  // 131: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
-	95,  // 132: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
-	95,  // 133: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
-	95,  // 134: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
-	95,  // 135: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
-	95,  // 136: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
-	95,  // 137: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
-	20,  // 138: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
-	95,  // 139: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
-	95,  // 140: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
-	99,  // 141: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
-	101, // 142: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
-	24,  // 143: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
-	38,  // 144: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
-	40,  // 145: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
-	59,  // 146: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
-	62,  // 147: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
-	66,  // 148: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
-	69,  // 149: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
-	71,  // 150: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
-	73,  // 151: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
-	76,  // 152: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
-	105, // 153: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
-	107, // 154: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
-	109, // 155: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
-	117, // 156: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
-	132, // 157: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
-	1,   // 158: ostraka.v1.Operator.Replicas:output_type -> ostraka.v1.ReplicasResponse
-	6,   // 159: ostraka.v1.Operator.HandOver:output_type -> ostraka.v1.HandOverResponse
-	103, // 160: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
-	107, // [107:161] is the sub-list for method output_type
-	53,  // [53:107] is the sub-list for method input_type
-	53,  // [53:53] is the sub-list for extension type_name
-	53,  // [53:53] is the sub-list for extension extendee
-	0,   // [0:53] is the sub-list for field type_name
+	49,  // 27: ostraka.v1.SimulateResponse.moves:type_name -> ostraka.v1.SimulatedMove
+	52,  // 28: ostraka.v1.CoinsResponse.coins:type_name -> ostraka.v1.Coin
+	55,  // 29: ostraka.v1.ReadingsResponse.accounts:type_name -> ostraka.v1.Reading
+	58,  // 30: ostraka.v1.BalancesResponse.balances:type_name -> ostraka.v1.Balance
+	63,  // 31: ostraka.v1.SessionsResponse.sessions:type_name -> ostraka.v1.Session
+	67,  // 32: ostraka.v1.LogHeadResponse.cosigned:type_name -> ostraka.v1.Cosigned
+	66,  // 33: ostraka.v1.LogHeadResponse.known:type_name -> ostraka.v1.LogKeys
+	70,  // 34: ostraka.v1.LogEntriesResponse.entries:type_name -> ostraka.v1.LogEntry
+	81,  // 35: ostraka.v1.StatusResponse.peers:type_name -> ostraka.v1.Peer
+	82,  // 36: ostraka.v1.StatusResponse.burned:type_name -> ostraka.v1.Burn
+	83,  // 37: ostraka.v1.StatusResponse.checks:type_name -> ostraka.v1.Check
+	100, // 38: ostraka.v1.PrepareResponse.rivals:type_name -> ostraka.v1.Rival
+	99,  // 39: ostraka.v1.PrepareResponse.changes:type_name -> ostraka.v1.CharterChange
+	27,  // 40: ostraka.v1.RefreshResponse.roots:type_name -> ostraka.v1.Root
+	114, // 41: ostraka.v1.BackupsResponse.backups:type_name -> ostraka.v1.NotedBackup
+	115, // 42: ostraka.v1.BackupsResponse.keys:type_name -> ostraka.v1.BackedKey
+	113, // 43: ostraka.v1.BackupsResponse.drills:type_name -> ostraka.v1.ShownDrill
+	116, // 44: ostraka.v1.BackedKey.shares:type_name -> ostraka.v1.ShareProved
+	121, // 45: ostraka.v1.AnswerResponse.requests:type_name -> ostraka.v1.Answered
+	124, // 46: ostraka.v1.SOSResponse.vaults:type_name -> ostraka.v1.Rescue
+	127, // 47: ostraka.v1.Rescue.keys:type_name -> ostraka.v1.RescueKey
+	128, // 48: ostraka.v1.Rescue.cases:type_name -> ostraka.v1.RescueCase
+	125, // 49: ostraka.v1.Rescue.needs:type_name -> ostraka.v1.RescueNeed
+	126, // 50: ostraka.v1.Rescue.seats:type_name -> ostraka.v1.RescueSeat
+	129, // 51: ostraka.v1.RescueCase.activations:type_name -> ostraka.v1.RescueActivation
+	130, // 52: ostraka.v1.RescueCase.mute:type_name -> ostraka.v1.RescueMute
+	133, // 53: ostraka.v1.SOSSaidResponse.said:type_name -> ostraka.v1.SOSSaid
+	7,   // 54: ostraka.v1.People.Hello:input_type -> ostraka.v1.HelloRequest
+	9,   // 55: ostraka.v1.People.Token:input_type -> ostraka.v1.TokenRequest
+	11,  // 56: ostraka.v1.People.Submit:input_type -> ostraka.v1.SubmitRequest
+	16,  // 57: ostraka.v1.People.Roster:input_type -> ostraka.v1.RosterRequest
+	19,  // 58: ostraka.v1.People.Charter:input_type -> ostraka.v1.CharterRequest
+	23,  // 59: ostraka.v1.People.Vaults:input_type -> ostraka.v1.VaultsRequest
+	29,  // 60: ostraka.v1.People.Accounts:input_type -> ostraka.v1.AccountsRequest
+	32,  // 61: ostraka.v1.People.NewAddress:input_type -> ostraka.v1.NewAddressRequest
+	34,  // 62: ostraka.v1.People.Addresses:input_type -> ostraka.v1.AddressesRequest
+	37,  // 63: ostraka.v1.People.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 64: ostraka.v1.People.Intent:input_type -> ostraka.v1.IntentRequest
+	45,  // 65: ostraka.v1.People.Quote:input_type -> ostraka.v1.QuoteRequest
+	47,  // 66: ostraka.v1.People.Simulate:input_type -> ostraka.v1.SimulateRequest
+	50,  // 67: ostraka.v1.People.Coins:input_type -> ostraka.v1.CoinsRequest
+	53,  // 68: ostraka.v1.People.Readings:input_type -> ostraka.v1.ReadingsRequest
+	56,  // 69: ostraka.v1.People.Balances:input_type -> ostraka.v1.BalancesRequest
+	59,  // 70: ostraka.v1.People.Block:input_type -> ostraka.v1.BlockRequest
+	61,  // 71: ostraka.v1.People.Sessions:input_type -> ostraka.v1.SessionsRequest
+	111, // 72: ostraka.v1.People.Backups:input_type -> ostraka.v1.BackupsRequest
+	117, // 73: ostraka.v1.People.BackupSet:input_type -> ostraka.v1.BackupSetRequest
+	122, // 74: ostraka.v1.People.SOS:input_type -> ostraka.v1.SOSRequest
+	131, // 75: ostraka.v1.People.SOSSaid:input_type -> ostraka.v1.SOSSaidRequest
+	77,  // 76: ostraka.v1.Operator.Status:input_type -> ostraka.v1.StatusRequest
+	84,  // 77: ostraka.v1.Operator.Invite:input_type -> ostraka.v1.InviteRequest
+	86,  // 78: ostraka.v1.Operator.Join:input_type -> ostraka.v1.JoinRequest
+	88,  // 79: ostraka.v1.Operator.Drop:input_type -> ostraka.v1.DropRequest
+	90,  // 80: ostraka.v1.Operator.PrepareRoster:input_type -> ostraka.v1.PrepareRosterRequest
+	91,  // 81: ostraka.v1.Operator.PrepareCharter:input_type -> ostraka.v1.PrepareCharterRequest
+	92,  // 82: ostraka.v1.Operator.PrepareVeto:input_type -> ostraka.v1.PrepareVetoRequest
+	93,  // 83: ostraka.v1.Operator.PrepareRevocation:input_type -> ostraka.v1.PrepareRevocationRequest
+	94,  // 84: ostraka.v1.Operator.PrepareFreeze:input_type -> ostraka.v1.PrepareFreezeRequest
+	95,  // 85: ostraka.v1.Operator.PrepareUnfreeze:input_type -> ostraka.v1.PrepareUnfreezeRequest
+	19,  // 86: ostraka.v1.Operator.Charter:input_type -> ostraka.v1.CharterRequest
+	96,  // 87: ostraka.v1.Operator.PrepareVault:input_type -> ostraka.v1.PrepareVaultRequest
+	97,  // 88: ostraka.v1.Operator.PrepareReshare:input_type -> ostraka.v1.PrepareReshareRequest
+	101, // 89: ostraka.v1.Operator.Accept:input_type -> ostraka.v1.AcceptRequest
+	103, // 90: ostraka.v1.Operator.Refresh:input_type -> ostraka.v1.RefreshRequest
+	23,  // 91: ostraka.v1.Operator.Vaults:input_type -> ostraka.v1.VaultsRequest
+	37,  // 92: ostraka.v1.Operator.Intents:input_type -> ostraka.v1.IntentsRequest
+	39,  // 93: ostraka.v1.Operator.Intent:input_type -> ostraka.v1.IntentRequest
+	61,  // 94: ostraka.v1.Operator.Sessions:input_type -> ostraka.v1.SessionsRequest
+	64,  // 95: ostraka.v1.Operator.LogHead:input_type -> ostraka.v1.LogHeadRequest
+	68,  // 96: ostraka.v1.Operator.LogEntries:input_type -> ostraka.v1.LogEntriesRequest
+	71,  // 97: ostraka.v1.Operator.LogProof:input_type -> ostraka.v1.LogProofRequest
+	73,  // 98: ostraka.v1.Operator.LogTile:input_type -> ostraka.v1.LogTileRequest
+	75,  // 99: ostraka.v1.Operator.LogRead:input_type -> ostraka.v1.LogReadRequest
+	78,  // 100: ostraka.v1.Operator.ConfirmRestore:input_type -> ostraka.v1.ConfirmRestoreRequest
+	107, // 101: ostraka.v1.Operator.CutExport:input_type -> ostraka.v1.CutExportRequest
+	109, // 102: ostraka.v1.Operator.NoteBackup:input_type -> ostraka.v1.NoteBackupRequest
+	111, // 103: ostraka.v1.Operator.Backups:input_type -> ostraka.v1.BackupsRequest
+	119, // 104: ostraka.v1.Operator.Answer:input_type -> ostraka.v1.AnswerRequest
+	134, // 105: ostraka.v1.Operator.Activate:input_type -> ostraka.v1.ActivateRequest
+	0,   // 106: ostraka.v1.Operator.Replicas:input_type -> ostraka.v1.ReplicasRequest
+	5,   // 107: ostraka.v1.Operator.HandOver:input_type -> ostraka.v1.HandOverRequest
+	105, // 108: ostraka.v1.Operator.Stop:input_type -> ostraka.v1.StopRequest
+	8,   // 109: ostraka.v1.People.Hello:output_type -> ostraka.v1.HelloResponse
+	10,  // 110: ostraka.v1.People.Token:output_type -> ostraka.v1.TokenResponse
+	15,  // 111: ostraka.v1.People.Submit:output_type -> ostraka.v1.SubmitResponse
+	17,  // 112: ostraka.v1.People.Roster:output_type -> ostraka.v1.RosterResponse
+	20,  // 113: ostraka.v1.People.Charter:output_type -> ostraka.v1.CharterResponse
+	24,  // 114: ostraka.v1.People.Vaults:output_type -> ostraka.v1.VaultsResponse
+	30,  // 115: ostraka.v1.People.Accounts:output_type -> ostraka.v1.AccountsResponse
+	33,  // 116: ostraka.v1.People.NewAddress:output_type -> ostraka.v1.NewAddressResponse
+	35,  // 117: ostraka.v1.People.Addresses:output_type -> ostraka.v1.AddressesResponse
+	38,  // 118: ostraka.v1.People.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 119: ostraka.v1.People.Intent:output_type -> ostraka.v1.IntentResponse
+	46,  // 120: ostraka.v1.People.Quote:output_type -> ostraka.v1.QuoteResponse
+	48,  // 121: ostraka.v1.People.Simulate:output_type -> ostraka.v1.SimulateResponse
+	51,  // 122: ostraka.v1.People.Coins:output_type -> ostraka.v1.CoinsResponse
+	54,  // 123: ostraka.v1.People.Readings:output_type -> ostraka.v1.ReadingsResponse
+	57,  // 124: ostraka.v1.People.Balances:output_type -> ostraka.v1.BalancesResponse
+	60,  // 125: ostraka.v1.People.Block:output_type -> ostraka.v1.BlockResponse
+	62,  // 126: ostraka.v1.People.Sessions:output_type -> ostraka.v1.SessionsResponse
+	112, // 127: ostraka.v1.People.Backups:output_type -> ostraka.v1.BackupsResponse
+	118, // 128: ostraka.v1.People.BackupSet:output_type -> ostraka.v1.BackupSetResponse
+	123, // 129: ostraka.v1.People.SOS:output_type -> ostraka.v1.SOSResponse
+	132, // 130: ostraka.v1.People.SOSSaid:output_type -> ostraka.v1.SOSSaidResponse
+	80,  // 131: ostraka.v1.Operator.Status:output_type -> ostraka.v1.StatusResponse
+	85,  // 132: ostraka.v1.Operator.Invite:output_type -> ostraka.v1.InviteResponse
+	87,  // 133: ostraka.v1.Operator.Join:output_type -> ostraka.v1.JoinResponse
+	89,  // 134: ostraka.v1.Operator.Drop:output_type -> ostraka.v1.DropResponse
+	98,  // 135: ostraka.v1.Operator.PrepareRoster:output_type -> ostraka.v1.PrepareResponse
+	98,  // 136: ostraka.v1.Operator.PrepareCharter:output_type -> ostraka.v1.PrepareResponse
+	98,  // 137: ostraka.v1.Operator.PrepareVeto:output_type -> ostraka.v1.PrepareResponse
+	98,  // 138: ostraka.v1.Operator.PrepareRevocation:output_type -> ostraka.v1.PrepareResponse
+	98,  // 139: ostraka.v1.Operator.PrepareFreeze:output_type -> ostraka.v1.PrepareResponse
+	98,  // 140: ostraka.v1.Operator.PrepareUnfreeze:output_type -> ostraka.v1.PrepareResponse
+	20,  // 141: ostraka.v1.Operator.Charter:output_type -> ostraka.v1.CharterResponse
+	98,  // 142: ostraka.v1.Operator.PrepareVault:output_type -> ostraka.v1.PrepareResponse
+	98,  // 143: ostraka.v1.Operator.PrepareReshare:output_type -> ostraka.v1.PrepareResponse
+	102, // 144: ostraka.v1.Operator.Accept:output_type -> ostraka.v1.AcceptResponse
+	104, // 145: ostraka.v1.Operator.Refresh:output_type -> ostraka.v1.RefreshResponse
+	24,  // 146: ostraka.v1.Operator.Vaults:output_type -> ostraka.v1.VaultsResponse
+	38,  // 147: ostraka.v1.Operator.Intents:output_type -> ostraka.v1.IntentsResponse
+	40,  // 148: ostraka.v1.Operator.Intent:output_type -> ostraka.v1.IntentResponse
+	62,  // 149: ostraka.v1.Operator.Sessions:output_type -> ostraka.v1.SessionsResponse
+	65,  // 150: ostraka.v1.Operator.LogHead:output_type -> ostraka.v1.LogHeadResponse
+	69,  // 151: ostraka.v1.Operator.LogEntries:output_type -> ostraka.v1.LogEntriesResponse
+	72,  // 152: ostraka.v1.Operator.LogProof:output_type -> ostraka.v1.LogProofResponse
+	74,  // 153: ostraka.v1.Operator.LogTile:output_type -> ostraka.v1.LogTileResponse
+	76,  // 154: ostraka.v1.Operator.LogRead:output_type -> ostraka.v1.LogReadResponse
+	79,  // 155: ostraka.v1.Operator.ConfirmRestore:output_type -> ostraka.v1.ConfirmRestoreResponse
+	108, // 156: ostraka.v1.Operator.CutExport:output_type -> ostraka.v1.CutExportResponse
+	110, // 157: ostraka.v1.Operator.NoteBackup:output_type -> ostraka.v1.NoteBackupResponse
+	112, // 158: ostraka.v1.Operator.Backups:output_type -> ostraka.v1.BackupsResponse
+	120, // 159: ostraka.v1.Operator.Answer:output_type -> ostraka.v1.AnswerResponse
+	135, // 160: ostraka.v1.Operator.Activate:output_type -> ostraka.v1.ActivateResponse
+	1,   // 161: ostraka.v1.Operator.Replicas:output_type -> ostraka.v1.ReplicasResponse
+	6,   // 162: ostraka.v1.Operator.HandOver:output_type -> ostraka.v1.HandOverResponse
+	106, // 163: ostraka.v1.Operator.Stop:output_type -> ostraka.v1.StopResponse
+	109, // [109:164] is the sub-list for method output_type
+	54,  // [54:109] is the sub-list for method input_type
+	54,  // [54:54] is the sub-list for extension type_name
+	54,  // [54:54] is the sub-list for extension extendee
+	0,   // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_ostraka_v1_ostraka_proto_init() }
@@ -10128,15 +10390,15 @@ func file_ostraka_v1_ostraka_proto_init() {
 		(*SubmitRequest_Vote)(nil),
 		(*SubmitRequest_Contribution)(nil),
 	}
-	file_ostraka_v1_ostraka_proto_msgTypes[53].OneofWrappers = []any{}
 	file_ostraka_v1_ostraka_proto_msgTypes[56].OneofWrappers = []any{}
+	file_ostraka_v1_ostraka_proto_msgTypes[59].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ostraka_v1_ostraka_proto_rawDesc), len(file_ostraka_v1_ostraka_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   134,
+			NumMessages:   137,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

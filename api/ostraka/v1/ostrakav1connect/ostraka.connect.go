@@ -70,6 +70,8 @@ const (
 	PeopleIntentProcedure = "/ostraka.v1.People/Intent"
 	// PeopleQuoteProcedure is the fully-qualified name of the People's Quote RPC.
 	PeopleQuoteProcedure = "/ostraka.v1.People/Quote"
+	// PeopleSimulateProcedure is the fully-qualified name of the People's Simulate RPC.
+	PeopleSimulateProcedure = "/ostraka.v1.People/Simulate"
 	// PeopleCoinsProcedure is the fully-qualified name of the People's Coins RPC.
 	PeopleCoinsProcedure = "/ostraka.v1.People/Coins"
 	// PeopleReadingsProcedure is the fully-qualified name of the People's Readings RPC.
@@ -181,6 +183,8 @@ type PeopleClient interface {
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	// Quote reads what a proposal needs from the chain, at this node's own endpoint.
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
+	// Simulate asks this node's own endpoint what a transaction would do if the next block took it. It is advice: no decision hangs on it.
+	Simulate(context.Context, *connect.Request[v1.SimulateRequest]) (*connect.Response[v1.SimulateResponse], error)
 	// Coins shows what an account holds on a chain of Bitcoin, as this node read it block by block, and what a fee is there.
 	Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error)
 	// Readings shows accounts of Solana, as this node's endpoints agree on them at commitment "finalized", and what a transaction that uses them is made with.
@@ -283,6 +287,12 @@ func NewPeopleClient(httpClient connect.HTTPClient, baseURL string, opts ...conn
 			connect.WithSchema(peopleMethods.ByName("Quote")),
 			connect.WithClientOptions(opts...),
 		),
+		simulate: connect.NewClient[v1.SimulateRequest, v1.SimulateResponse](
+			httpClient,
+			baseURL+PeopleSimulateProcedure,
+			connect.WithSchema(peopleMethods.ByName("Simulate")),
+			connect.WithClientOptions(opts...),
+		),
 		coins: connect.NewClient[v1.CoinsRequest, v1.CoinsResponse](
 			httpClient,
 			baseURL+PeopleCoinsProcedure,
@@ -354,6 +364,7 @@ type peopleClient struct {
 	intents    *connect.Client[v1.IntentsRequest, v1.IntentsResponse]
 	intent     *connect.Client[v1.IntentRequest, v1.IntentResponse]
 	quote      *connect.Client[v1.QuoteRequest, v1.QuoteResponse]
+	simulate   *connect.Client[v1.SimulateRequest, v1.SimulateResponse]
 	coins      *connect.Client[v1.CoinsRequest, v1.CoinsResponse]
 	readings   *connect.Client[v1.ReadingsRequest, v1.ReadingsResponse]
 	balances   *connect.Client[v1.BalancesRequest, v1.BalancesResponse]
@@ -425,6 +436,11 @@ func (c *peopleClient) Quote(ctx context.Context, req *connect.Request[v1.QuoteR
 	return c.quote.CallUnary(ctx, req)
 }
 
+// Simulate calls ostraka.v1.People.Simulate.
+func (c *peopleClient) Simulate(ctx context.Context, req *connect.Request[v1.SimulateRequest]) (*connect.Response[v1.SimulateResponse], error) {
+	return c.simulate.CallUnary(ctx, req)
+}
+
 // Coins calls ostraka.v1.People.Coins.
 func (c *peopleClient) Coins(ctx context.Context, req *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error) {
 	return c.coins.CallUnary(ctx, req)
@@ -493,6 +509,8 @@ type PeopleHandler interface {
 	Intent(context.Context, *connect.Request[v1.IntentRequest]) (*connect.Response[v1.IntentResponse], error)
 	// Quote reads what a proposal needs from the chain, at this node's own endpoint.
 	Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error)
+	// Simulate asks this node's own endpoint what a transaction would do if the next block took it. It is advice: no decision hangs on it.
+	Simulate(context.Context, *connect.Request[v1.SimulateRequest]) (*connect.Response[v1.SimulateResponse], error)
 	// Coins shows what an account holds on a chain of Bitcoin, as this node read it block by block, and what a fee is there.
 	Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error)
 	// Readings shows accounts of Solana, as this node's endpoints agree on them at commitment "finalized", and what a transaction that uses them is made with.
@@ -591,6 +609,12 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 		connect.WithSchema(peopleMethods.ByName("Quote")),
 		connect.WithHandlerOptions(opts...),
 	)
+	peopleSimulateHandler := connect.NewUnaryHandler(
+		PeopleSimulateProcedure,
+		svc.Simulate,
+		connect.WithSchema(peopleMethods.ByName("Simulate")),
+		connect.WithHandlerOptions(opts...),
+	)
 	peopleCoinsHandler := connect.NewUnaryHandler(
 		PeopleCoinsProcedure,
 		svc.Coins,
@@ -671,6 +695,8 @@ func NewPeopleHandler(svc PeopleHandler, opts ...connect.HandlerOption) (string,
 			peopleIntentHandler.ServeHTTP(w, r)
 		case PeopleQuoteProcedure:
 			peopleQuoteHandler.ServeHTTP(w, r)
+		case PeopleSimulateProcedure:
+			peopleSimulateHandler.ServeHTTP(w, r)
 		case PeopleCoinsProcedure:
 			peopleCoinsHandler.ServeHTTP(w, r)
 		case PeopleReadingsProcedure:
@@ -744,6 +770,10 @@ func (UnimplementedPeopleHandler) Intent(context.Context, *connect.Request[v1.In
 
 func (UnimplementedPeopleHandler) Quote(context.Context, *connect.Request[v1.QuoteRequest]) (*connect.Response[v1.QuoteResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Quote is not implemented"))
+}
+
+func (UnimplementedPeopleHandler) Simulate(context.Context, *connect.Request[v1.SimulateRequest]) (*connect.Response[v1.SimulateResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("ostraka.v1.People.Simulate is not implemented"))
 }
 
 func (UnimplementedPeopleHandler) Coins(context.Context, *connect.Request[v1.CoinsRequest]) (*connect.Response[v1.CoinsResponse], error) {
