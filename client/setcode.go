@@ -58,8 +58,15 @@ func (c *Circle) PrepareAuthorization(ctx context.Context, x Authorization) (sta
 	return x.Sender.written(a)
 }
 
-// authorizationGas is what each authorization takes at most besides (EIP-7702, PER_EMPTY_ACCOUNT_COST).
-const authorizationGas = 25_000
+const (
+	// authorizationGas is what each authorization takes at most besides (EIP-7702, PER_EMPTY_ACCOUNT_COST).
+	authorizationGas = 25_000
+	// setCodeGas is what the rest takes: the transaction, and what the account's new code does with a payment of nothing.
+	setCodeGas = 21_000 + 40_000
+)
+
+// nobody has no code, so that a payment of nothing to it tells fees and nonces whatever the sender is.
+var nobody evm.Address
 
 // PrepareSetCode makes the statement of an intent over the transaction that carries signed authorizations to their chain, and does nothing else: the sender pays nothing to itself.
 func (c *Circle) PrepareSetCode(ctx context.Context, t Transfer, signed []*Case) (statement.Statement, error) {
@@ -82,14 +89,14 @@ func (c *Circle) PrepareSetCode(ctx context.Context, t Transfer, signed []*Case)
 			t.Nonce = &n
 		}
 	}
-	t.To, t.Amount, t.Legacy = from, new(big.Int), false
-	gas := t.Gas
+	t.To, t.Amount, t.Legacy = nobody, new(big.Int), false // what it would do to the account itself is not to be estimated: that has another code then
+	if t.Gas == nil {
+		gas := setCodeGas + uint64(len(all))*authorizationGas
+		t.Gas = &gas
+	}
 	r, err := c.complete(ctx, t, from)
 	if err != nil {
 		return statement.Statement{}, err
-	}
-	if gas == nil {
-		r.Gas += uint64(len(all)) * authorizationGas
 	}
 	cx, err := t.Sender.context(a)
 	if err != nil {
@@ -111,7 +118,7 @@ func (c *Circle) PrepareSetCode(ctx context.Context, t Transfer, signed []*Case)
 
 // nextNonce is the first one of an address that no intent has.
 func (c *Circle) nextNonce(ctx context.Context, s Sender, from evm.Address) (uint64, error) {
-	q, err := c.Quote(ctx, s.Chain, from, from, new(big.Int), nil, nil)
+	q, err := c.Quote(ctx, s.Chain, from, nobody, new(big.Int), nil, nil)
 	if err != nil {
 		return 0, err
 	}

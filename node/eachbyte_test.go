@@ -41,7 +41,7 @@ func TestEachByte(t *testing.T) {
 	})
 }
 
-// eachByte hands an intent in with one byte changed after the other, with bytes missing and with more of them, and wants so many denials at least, each by another node in turn.
+// eachByte hands an intent in with one byte changed after the other, with bytes missing and with more of them, and wants so many denials at least, each by every node alone.
 func (s setting) eachByte(t *testing.T, least int, suite string, honest intent.Intent) {
 	t.Helper()
 	defer func(whole testing.TB) { s.T = whole }(s.T)
@@ -67,15 +67,16 @@ func (s setting) eachByte(t *testing.T, least int, suite string, honest intent.I
 			}
 		}
 		st, proposal := s.Proposal(it)
-		h := s.Hosts[i%len(s.Hosts)]
-		if err := s.alone(h, proposal); err != nil {
-			t.Fatal(err)
-		}
-		if _, d := s.own(h, st.ID()); d.Verdict != intent.Deny || d.Reason == "" || !slices.Contains([]string{intent.RuleDecoded, intent.RuleShown, intent.RuleChain}, d.Rule) {
-			t.Fatalf("change %d: %s by %s: %s", i, d.Verdict, d.Rule, d.Reason)
-		}
-		if err := s.alone(h, s.cancellation(st)); err != nil { // or the initiator has too many open
-			t.Fatal(err)
+		for _, h := range s.Hosts {
+			if err := s.alone(h, proposal); err != nil {
+				t.Fatal(err)
+			}
+			if _, d := s.own(h, st.ID()); d.Verdict != intent.Deny || d.Reason == "" || !slices.Contains([]string{intent.RuleDecoded, intent.RuleShown, intent.RuleChain}, d.Rule) {
+				t.Fatalf("change %d: %s: %s by %s: %s", i, h.Own.Name, d.Verdict, d.Rule, d.Reason)
+			}
+			if err := s.alone(h, s.cancellation(st)); err != nil { // or the initiator has too many open
+				t.Fatal(err)
+			}
 		}
 	}
 	if t.Logf("%d denied, of which %d read as something else", len(all), read); len(all) < least || read == 0 {

@@ -47,7 +47,7 @@ func TestUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"nonsense", `unknown command "nonsense"`},
 		{"--nonsense", "unknown flag"},
-		{"tx", "needs a command: approve, bump, call, cancel, explain, export, import, list, message, propose, reject, show, void"},
+		{"tx", "needs a command: approve, authorize, bump, call, cancel, explain, export, import, list, message, propose, reject, set-code, show, simulate, void"},
 		{"tx sign-hash", `has no command "sign-hash"`},
 		{"tx show", "takes 1: ID"},
 		{"tx propose", "give --vault"},
