@@ -81,9 +81,9 @@ func (a *app) setCodeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "set-code ID...", Short: "Propose the transaction that carries signed authorizations to their chain (EIP-7702)", Args: cobra.MinimumNArgs(1),
 		Example: "  ostraka tx set-code 3f2a9c01 --vault treasury --account ops/main",
-		Long:    "Each ID is an intent of `ostraka tx authorize` for this account that is signed. The transaction does nothing else: the account is that code from then on.\n" +
+		Long: "Each ID is an intent of `ostraka tx authorize` for this account that is signed. The transaction does nothing else: the account is that code from then on.\n" +
 			"It pays nothing to the account itself; a code that takes no payment has the chain undo that, so that the transaction ends as failed, and the account is the code all the same.",
-		RunE:    func(c *cobra.Command, args []string) error { return a.setCode(c.Context(), p, args) },
+		RunE: func(c *cobra.Command, args []string) error { return a.setCode(c.Context(), p, args) },
 	}
 	f := c.Flags()
 	p.senderFlags(f)

@@ -31,7 +31,7 @@ type errand struct {
 
 func (e *errand) flags(f *pflag.FlagSet) {
 	e.priceFlags(f)
-	f.StringVar(&e.nonceAccount, "nonce-account", "", "on Solana: durable nonce account that the sender may use (default: one of its own that is free: `ostraka nonce open`)")
+	f.StringVar(&e.nonceAccount, "nonce-account", "", "on Solana: durable nonce account that the sender may use (default: one of its own that is free)")
 	f.BoolVar(&e.hasty, "hasty", false, "on Solana: no durable nonce; approvals and signature must come within a minute")
 	f.StringVar(&e.tokenFee, "token-fee", "", "on Solana: what a token of Token-2022 that takes a fee keeps of the amount, in its smallest unit")
 }
