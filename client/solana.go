@@ -462,23 +462,21 @@ func (c *Case) possiblySigned() bool {
 
 // possiblySpent are which intents that came to their end use what their chains give once, and may be signed.
 func possiblySpent(all []*Case) map[string]statement.ID {
-	out := map[string]statement.ID{}
-	for _, one := range all {
-		if one.Payload == nil || !one.possiblySigned() {
-			continue
-		}
-		for _, name := range one.Payload.Spends() {
-			out[name] = one.ID()
-		}
-	}
-	return out
+	return users(all, (*Case).possiblySigned)
 }
 
 // spenders are which intents use what their chains give once, and may yet be signed, or are.
 func spenders(all []*Case) map[string]statement.ID {
+	return users(all, func(c *Case) bool {
+		return !c.Closed() && !slices.Contains([]string{"replaced", "failed"}, c.State())
+	})
+}
+
+// users are which intents, of those that count, use what their chains give once.
+func users(all []*Case, counts func(*Case) bool) map[string]statement.ID {
 	out := map[string]statement.ID{}
 	for _, one := range all {
-		if one.Payload == nil || one.Closed() || slices.Contains([]string{"replaced", "failed"}, one.State()) {
+		if one.Payload == nil || !counts(one) {
 			continue
 		}
 		for _, name := range one.Payload.Spends() {
