@@ -509,7 +509,8 @@ func (doc disclosedDocument) print(w writer, r *verify.Report) {
 	}
 	fmt.Fprintf(w, "Host the folder on any web server. Its circle's id, which readers should learn from elsewhere too:\n  %s\n", doc.CircleID)
 	if r.Failed {
-		fmt.Fprint(w, line("It does not hold as it is: `ostraka verify %s` says why.\n", doc.Folder))
+		fmt.Fprint(w, line("It does not hold as it is (`ostraka verify %s` says more):\n", doc.Folder))
+		printFailures(w, r.Claims)
 		return
 	}
 	fmt.Fprintf(w, "%s.\n", allHold(len(r.Claims)))

@@ -29,12 +29,7 @@ func printReport(w io.Writer, r *verify.Report) {
 	b.WriteString(verdictLine(r, failed, name))
 	if failed > 0 {
 		b.WriteString("\nFAILED\n")
-		for _, c := range r.Claims[:failed] {
-			fmt.Fprint(&b, line("  %s: %s\n    FAILED: %s\n", c.Subject, c.Claim, c.Failed))
-			if c.Basis != "" {
-				fmt.Fprint(&b, line("    (%s)\n", c.Basis))
-			}
-		}
+		printFailures(&b, r.Claims[:failed])
 	}
 	if len(r.Attention) > 0 {
 		b.WriteString("\nNeeds attention\n")
@@ -75,6 +70,19 @@ func verdictLine(r *verify.Report, failed int, name string) string {
 		return line("FAILED    %s. %s.\n", what, breaking(failed, len(r.Claims)))
 	}
 	return line("VERIFIED  %s. %s.\n", what, allHold(len(r.Claims)))
+}
+
+// printFailures says of each claim that does not hold why.
+func printFailures(w io.Writer, claims []verify.Claim) {
+	for _, c := range claims {
+		if c.Failed == "" {
+			continue
+		}
+		fmt.Fprint(w, line("  %s: %s\n    FAILED: %s\n", c.Subject, c.Claim, c.Failed))
+		if c.Basis != "" {
+			fmt.Fprint(w, line("    (%s)\n", c.Basis))
+		}
+	}
 }
 
 // printClaims groups claims by what they are about.

@@ -429,7 +429,7 @@ func (j *judge) everywhere(c *inquiry) {
 	}
 	for _, x := range all {
 		first := firstTold(x.told)
-		if own, ok := j.log(x.own); ok && j.must(own, first) {
+		if own, ok := j.log(x.own); ok && j.must(own, first.Add(j.Grace)) && !first.Before(own.Renewed) { // its log may be shown as it was a little before
 			if _, told := x.told[x.own]; !told {
 				j.accuse(c, x.own, claimSteps, "%s stands in the logs of %s, and not in its own", x.what, tellers(x.told))
 			}

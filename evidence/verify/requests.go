@@ -309,7 +309,7 @@ func (v *verifier) inLogs(q *request, rec *epoch.Record, subject string, out *Re
 		v.report.fail(subject, "its signature stands in the logs of those who hold the key", "who holds the key is not shown")
 		return false
 	}
-	may, own, unseen := 0, 0, 0 // logs that may still tell of it; that allowed it before; that are not shown, or were begun anew since
+	may, own, ahead, unseen := 0, 0, 0, 0 // logs that may still tell of it; that allowed it before; that may still tell that; that are not shown, or were begun anew since
 	var times []time.Time
 	for _, name := range v.committee(rec) {
 		h := v.log(name)
@@ -324,8 +324,10 @@ func (v *verifier) inLogs(q *request, rec *epoch.Record, subject string, out *Re
 			unseen++
 		case h == nil: // that is said of its operator
 			unseen++
-		case !told && !v.gone(h, q.first):
-			may++
+		case !told && !v.gone(h, q.first): // shown as it was before
+			if may++; !decided {
+				ahead++
+			}
 		}
 		if told {
 			out.InLogs++
@@ -337,7 +339,7 @@ func (v *verifier) inLogs(q *request, rec *epoch.Record, subject string, out *Re
 	if out.InLogs+may < need {
 		v.report.fail(subject, fmt.Sprintf("its signature stands in the logs of %d who hold the key", rec.Threshold), fmt.Sprintf("it stands in %d", out.InLogs))
 	}
-	if own < need {
+	if own+ahead < need {
 		v.report.fail(subject, fmt.Sprintf("%d nodes allowed it, each in its own log, before it was signed", rec.Threshold), fmt.Sprintf("%d did, as their logs show", own))
 	}
 	if out.InLogs < rec.Threshold || own < rec.Threshold {
@@ -503,10 +505,11 @@ type spot struct {
 	leaf int
 }
 
-// ownDecision wants a decision that any log tells to stand in the log of the node that signed it: it is written there before it leaves.
+// ownDecision wants a decision that any log tells to stand in the log of the node that signed it: it is written there before it leaves. Of that log a
+// little less may be shown: it was read first, and its checkpoint cut before it was cosigned.
 func (v *verifier) ownDecision(q *request, operator string, id statement.ID, created time.Time) {
 	h := v.log(operator)
-	if h == nil || h.reach.Before(created) { // its log is shown as it was before
+	if h == nil || !v.gone(h, created) {
 		return
 	}
 	if _, told := h.has(tlog.KindDecision, id); told {
