@@ -29,28 +29,28 @@ const (
 	contractParts = `
 contracts:
   - name: messages
-    chain: "eip155:31337"
+    chain: "%[4]s"
     address: "%[1]s"
     delegates: ["function signMessage(bytes data)"]
 networks:
-  - chain: "eip155:31337"
+  - chain: "%[4]s"
     set-code: true
 codes:
   - name: notes
-    chain: "eip155:31337"
+    chain: "%[4]s"
     address: "%[1]s"
   - name: nothing
-    chain: "eip155:31337"
+    chain: "%[4]s"
     address: "0x0000000000000000000000000000000000000000"
 typed-data:
   - name: share-permit
-    chain: "eip155:31337"
+    chain: "%[4]s"
     contract: "%[2]s"
     domain: "Uniswap V2"
     version: "1"
     type: "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
   - name: treasury-safe
-    chain: "eip155:31337"
+    chain: "%[4]s"
     contract: "%[3]s"
     type: "SafeTx(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,address gasToken,address refundReceiver,uint256 nonce)"
 `
@@ -65,6 +65,7 @@ type contracts struct {
 	t     *testing.T
 	local *local.Circle
 	chain *anvil.Node
+	id    int             // of the chain
 	token *anvil.Contract // takes permits
 	safe  *anvil.Contract // of one owner, who is the chain's first account until the vault's takes its place
 	notes *anvil.Contract // lets a Safe say something: it runs its code as itself
@@ -72,7 +73,16 @@ type contracts struct {
 
 // The contracts that people use judge what three operators' nodes sign: a token its permits, a Safe its transactions.
 func TestContractStories(t *testing.T) {
-	w := &contracts{t: t, chain: anvil.Start(t)}
+	scripts, err := filepath.Glob("testdata/contracts/*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	(&contracts{t: t, chain: anvil.Start(t), id: 31337}).run(scripts)
+}
+
+// run tells stories on a chain.
+func (w *contracts) run(scripts []string) {
+	t, chain := w.t, fmt.Sprintf("eip155:%d", w.id)
 	w.deploy()
 	dir, err := os.MkdirTemp("", "o")
 	if err != nil {
@@ -81,12 +91,12 @@ func TestContractStories(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	named := fmt.Sprintf(contractParts, w.notes.Address, w.token.Address, w.safe.Address)
+	named := fmt.Sprintf(contractParts, w.notes.Address, w.token.Address, w.safe.Address, chain)
 	c, err := local.Start(ctx, local.Config{
 		Suite:  charter.SuiteECDSA,
-		Binary: binary, Dir: dir, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": w.chain.URL},
+		Binary: binary, Dir: dir, Chain: chain, RPC: map[string]string{chain: w.chain.URL},
 		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
-		Assets: []charter.Asset{{Name: "share", Chain: "eip155:31337", Contract: w.token.Address.Hex(), Decimals: 18, Unit: 3, Allowance: "5000000"}},
+		Assets: []charter.Asset{{Name: "share", Chain: chain, Contract: w.token.Address.Hex(), Decimals: 18, Unit: 3, Allowance: "5000000"}},
 		Amend:  func(text string) string { return text + named }, Rules: contractRules,
 	})
 	t.Cleanup(c.Stop)
@@ -101,11 +111,7 @@ func TestContractStories(t *testing.T) {
 	w.local = c
 	vars := map[string]string{
 		client.FileVariable: c.ContextsFile(), "KEYS": filepath.Join(dir, "keys"),
-		"TOKEN": w.token.Address.Hex(), "SAFE": w.safe.Address.Hex(), "NOTES": w.notes.Address.Hex(), "STRANGER": common.HexToAddress(w.stranger()).Hex(),
-	}
-	scripts, err := filepath.Glob("testdata/contracts/*.txtar")
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("no stories: %v", err)
+		"TOKEN": w.token.Address.Hex(), "SAFE": w.safe.Address.Hex(), "NOTES": w.notes.Address.Hex(), "STRANGER": common.HexToAddress(w.stranger()).Hex(), "CHAINID": fmt.Sprint(w.id),
 	}
 	for _, script := range scripts {
 		ok := t.Run(filepath.Base(script), func(t *testing.T) {
@@ -143,6 +149,7 @@ func (w *contracts) commands() map[string]func(*testscript.TestScript, bool, []s
 			w.token.Send(w.t, w.chain.Accounts(w.t)[0], "transfer", common.HexToAddress(args[0]), number(ts, args[1]))
 		},
 		"holds":     w.holds,
+		"ether":     w.ether,
 		"allowance": w.allowance,
 		"permit":    w.permit,
 		"take":      w.take,
@@ -187,6 +194,14 @@ func (w *contracts) reverts(ts *testscript.TestScript, c *anvil.Contract, why, m
 func (w *contracts) holds(ts *testscript.TestScript, _ bool, args []string) {
 	if got := w.token.Read(w.t, "balanceOf", common.HexToAddress(args[0]))[0].(*big.Int); got.Cmp(number(ts, args[1])) != 0 {
 		ts.Fatalf("%s holds %v, not %s", args[0], got, args[1])
+	}
+}
+
+// ether ADDRESS WEI: so much of the chain's own coin.
+func (w *contracts) ether(ts *testscript.TestScript, _ bool, args []string) {
+	var got string
+	if w.chain.Call(w.t, &got, "eth_getBalance", args[0], "latest"); got != fmt.Sprintf("%#x", number(ts, args[1])) {
+		ts.Fatalf("%s holds %s wei, not %s", args[0], got, args[1])
 	}
 }
 
@@ -256,7 +271,7 @@ const safeDocument = `{"types":{"EIP712Domain":[{"name":"chainId","type":"uint25
 "SafeTx":[{"name":"to","type":"address"},{"name":"value","type":"uint256"},{"name":"data","type":"bytes"},{"name":"operation","type":"uint8"},
 {"name":"safeTxGas","type":"uint256"},{"name":"baseGas","type":"uint256"},{"name":"gasPrice","type":"uint256"},{"name":"gasToken","type":"address"},
 {"name":"refundReceiver","type":"address"},{"name":"nonce","type":"uint256"}]},
-"primaryType":"SafeTx","domain":{"chainId":31337,"verifyingContract":"%s"},"message":%s}`
+"primaryType":"SafeTx","domain":{"chainId":%d,"verifyingContract":"%s"},"message":%s}`
 
 // safeTx FILE FIELD=VALUE… writes typed data of the Safe, of its next nonce unless one is given. What is not said is zero. The data may be a call of one of
 // these contracts: data=token.transfer:ADDRESS:AMOUNT, data=safe.enableModule:ADDRESS, data=notes.signMessage:TEXT:TIMES, data=notes.getMessageHash:TEXT.
@@ -282,7 +297,7 @@ func (w *contracts) safeTx(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	message, err := json.Marshal(m)
 	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendf(nil, safeDocument, w.safe.Address, message), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), fmt.Appendf(nil, safeDocument, w.id, w.safe.Address, message), 0o600))
 }
 
 func (w *contracts) data(ts *testscript.TestScript, call []string) []byte {

@@ -45,7 +45,7 @@ type delayedStories struct {
 
 // The chain itself judges: a key outside the vault queues, three operators' nodes sign what strikes it out, and what nobody strikes out is done after the cooldown.
 func TestDelayedStories(t *testing.T) {
-	w := &delayedStories{contracts: &contracts{t: t, chain: anvil.Start(t)}}
+	w := &delayedStories{contracts: &contracts{t: t, chain: anvil.Start(t), id: 31337}}
 	w.put()
 	dir, err := os.MkdirTemp("", "o")
 	if err != nil {

@@ -126,6 +126,19 @@ func (w *lying) setBack(st statement.Statement) {
 	}
 }
 
+// The flows of contracts on the real node, with the rules of today and of the coming fork: a permit, a Safe's transactions, an account's code, a token.
+func TestContractStoriesOnGeth(t *testing.T) {
+	for _, c := range components.Geth {
+		t.Run(c.Version, func(t *testing.T) {
+			var scripts []string
+			for _, name := range []string{"01-permit", "02-safe", "04-code", "05-token"} { // 03 holds transactions back, as anvil can
+				scripts = append(scripts, "testdata/contracts/"+name+".txtar")
+			}
+			(&contracts{t: t, chain: anvil.At(t, startGeth(t, c)), id: 1337}).run(scripts)
+		})
+	}
+}
+
 // startGeth starts a development chain and waits until it answers.
 func startGeth(t *testing.T, c components.Component) (url string) {
 	t.Helper()

@@ -8,11 +8,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ethereum/go-ethereum/common/hexutil"
 
 	"github.com/ostraka/ostraka/internal/components"
 )
@@ -21,7 +24,8 @@ import (
 type Node struct {
 	URL string // http://127.0.0.1:port
 
-	cmd *exec.Cmd
+	cmd  *exec.Cmd
+	held *accounts // of At; nil: the node keeps its own
 }
 
 // How long anvil may take until it listens, and until it mined a transaction.
@@ -135,14 +139,24 @@ func (n *Node) ask(t testing.TB, method string, params []any) (a answer) {
 // Accounts returns the funded, unlocked accounts.
 func (n *Node) Accounts(t testing.TB) []string {
 	t.Helper()
+	if n.held != nil {
+		return n.held.addresses()
+	}
 	var accounts []string
 	n.Call(t, &accounts, "eth_accounts")
 	return accounts
 }
 
-// SetBalance gives address so many wei, in hexadecimal with 0x.
+// SetBalance gives address, which has less, so many wei, in hexadecimal with 0x.
 func (n *Node) SetBalance(t testing.TB, address, wei string) {
 	t.Helper()
+	if n.held != nil {
+		var has hexutil.Big
+		n.Call(t, &has, "eth_getBalance", address, "latest")
+		more := new(big.Int).Sub(hexutil.MustDecodeBig(wei), has.ToInt())
+		n.send(t, map[string]string{"from": n.Accounts(t)[0], "to": address, "value": hexutil.EncodeBig(more)})
+		return
+	}
 	n.Call(t, nil, "anvil_setBalance", address, wei)
 }
 
@@ -159,10 +173,20 @@ type receipt struct{ Status, ContractAddress string }
 func (n *Node) send(t testing.TB, transaction map[string]string) receipt {
 	t.Helper()
 	var hash string
-	n.Call(t, &hash, "eth_sendTransaction", transaction)
+	if n.held != nil {
+		n.Call(t, &hash, "eth_sendRawTransaction", n.held.sign(t, n, transaction))
+	} else {
+		n.Call(t, &hash, "eth_sendTransaction", transaction)
+	}
 	for limit := time.Now().Add(mineLimit); time.Now().Before(limit); time.Sleep(2 * time.Millisecond) {
 		var r *receipt
-		n.Call(t, &r, "eth_getTransactionReceipt", hash)
+		a := n.ask(t, "eth_getTransactionReceipt", []any{hash})
+		if a.Error != nil { // geth has yet to index it
+			continue
+		}
+		if err := json.Unmarshal(a.Result, &r); err != nil {
+			t.Fatalf("anvil: the receipt of %s is %s: %v", hash, a.Result, err)
+		}
 		if r == nil {
 			continue
 		}
