@@ -46,7 +46,7 @@ test: deps lint ## all tests, six fuzz targets, real anvil, Chromium, litewitnes
 	@go run ./internal/testrun test -fuzztime $(FUZZTIME)
 
 nightly: FUZZTIME := 10s
-nightly: deps lint ## long tests, race detector, all fuzz targets, geth (two to three hours on 2 cores)
+nightly: deps lint ## long tests, race detector, all fuzz targets, geth, bitcoind (two to three hours on 2 cores)
 	@go run ./internal/components/fetch nightly
 	@go run ./internal/testrun nightly -fuzztime $(FUZZTIME)
 

@@ -44,8 +44,9 @@ func recoveryKey() *btcec.PrivateKey {
 const bothKinds = "suites: [bip340-secp256k1, ecdsa-secp256k1]"
 
 // What three operators' nodes do on a real chain of Bitcoin, told by the commands that people type.
-func TestBitcoinStories(t *testing.T) {
-	chain := btcd.Start(t)
+func TestBitcoinStories(t *testing.T) { bitcoinStories(t, btcd.Start(t)) }
+
+func bitcoinStories(t *testing.T, chain *btcd.Node) {
 	dir, err := os.MkdirTemp("", "o")
 	if err != nil {
 		t.Fatal(err)

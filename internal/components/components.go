@@ -26,6 +26,7 @@ type Component struct {
 	Built   Built             // contracts that the npm package carries compiled, in place of a program
 	Addon   Addon             // what Node.js loads: the npm package of each platform carries it alone
 	Source  Source            // that the program is built from, if this repository carries it
+	Debian  Debian            // packages of Debian's archive that carry it
 }
 
 // Packed is a program inside an npm package, compressed with Brotli. The package is for the platforms of SHA256 alone.
@@ -45,6 +46,14 @@ type Built struct {
 type Addon struct {
 	Platforms map[string]string // what ends the names of the package and of its one file, by platform
 	Integrity map[string]string // of the package, as npm writes it, by platform; where there is none npm compares it with the registry's alone
+}
+
+// Debian is a program in Debian's archive, with what it links, for the platforms of SHA256 alone. apt checks each package; the program is pinned besides.
+type Debian struct {
+	Suites    []string
+	Package   string
+	Version   string   // of the package
+	Libraries []string // packages of what it links, in whichever version the suites have
 }
 
 // Source is the source of a program, packed into this repository by internal/components/pack.
@@ -127,6 +136,20 @@ var (
 // Btcd is a full node of Bitcoin, with a regtest chain of its own.
 var Btcd = Component{Name: "btcd", Version: "0.26.2", Go: "github.com/btcsuite/btcd", Module: "internal/components/btcd/pinned"}
 
+// Bitcoind is Bitcoin Knots, a fork of Bitcoin Core with the same interface: nightly tests run on it, too. No release of Debian before 13 has it: it runs
+// with that release's own libraries and loader.
+var Bitcoind = Component{
+	Name: "bitcoind", Version: "29.5.knots20260508",
+	SHA256: map[string]string{"linux-amd64": "1f24af676a8a8b4368c84113fc62bf6c3bae8dc76faa04d9ad11e7c8d16e2777"},
+	Debian: Debian{
+		Suites: []string{"trixie", "trixie-backports"}, Package: "bitcoin-knots", Version: "29.5.knots20260508-1~bpo13+1",
+		Libraries: []string{
+			"libbsd0", "libc6", "libcom-err2", "libevent-core-2.1-7t64", "libevent-extra-2.1-7t64", "libevent-pthreads-2.1-7t64", "libgcc-s1", "libgssapi-krb5-2", "libk5crypto3",
+			"libkeyutils1", "libkrb5-3", "libkrb5support0", "libmd0", "libnorm1t64", "libpgm-5.3-0t64", "libsodium23", "libsqlite3-0", "libstdc++6", "libzmq5",
+		},
+	},
+}
+
 // Litesvm is Solana's runtime, as a library for Node.js.
 var Litesvm = Component{
 	Name: "litesvm", Version: "1.5.0", NPM: "litesvm",
@@ -199,7 +222,15 @@ func (c Component) Contract(name string) (string, error) {
 	return "", fmt.Errorf("%s %s has no contract %s: add its path to Files in internal/components", c.Name, c.Version, name)
 }
 
-// Libraries is the folder of the libraries that a packed program links, for LD_LIBRARY_PATH.
+// DebianMachine is how Debian names the running machine's libraries.
+func DebianMachine() string {
+	if runtime.GOARCH == "arm64" {
+		return "aarch64-linux-gnu"
+	}
+	return "x86_64-linux-gnu"
+}
+
+// Libraries is the folder of the libraries that a packed program links, for LD_LIBRARY_PATH; of one of Debian's also their loader.
 func (c Component) Libraries(program string) string {
 	return filepath.Join(filepath.Dir(filepath.Dir(program)), "lib")
 }
@@ -212,7 +243,7 @@ func (c Component) Carried() bool {
 		return ok
 	}
 	_, ok := c.SHA256[Platform()]
-	return ok || c.Packed.Program == ""
+	return ok || c.Packed.Program == "" && c.Debian.Package == ""
 }
 
 // Find returns the program's path, or an error that says how to get it.
@@ -224,6 +255,9 @@ func (c Component) Find() (string, error) {
 	program := c.Binary(root)
 	if !c.Carried() && c.Addon.Platforms != nil {
 		return "", fmt.Errorf("npm's %s carries nothing for %s: run the tests that need it on Linux, amd64 or arm64", c.NPM, Platform())
+	}
+	if !c.Carried() && c.Debian.Package != "" {
+		return "", fmt.Errorf("%s %s is pinned for linux-amd64 alone: run the tests that need it there", c.Name, c.Version)
 	}
 	if !c.Carried() {
 		if program, err = exec.LookPath(c.Name); err != nil {

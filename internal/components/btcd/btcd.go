@@ -21,8 +21,13 @@ type Node struct {
 	URL string // http://user:password@127.0.0.1:port
 
 	cmd  *exec.Cmd
-	next int // height of the next block whose coinbase Coin looks at
+	next int   // height of the next block whose coinbase Coin looks at
+	core bool  // it is bitcoind
+	late int64 // of bitcoind: the time that the next block has at least, in Unix seconds; 0: none
 }
+
+// Bitcoind is a bitcoind that somebody else started, with a regtest chain that has no block yet: it is asked in the same way.
+func Bitcoind(url string) *Node { return &Node{URL: url, next: 1, core: true} }
 
 // User and Password are of its JSON-RPC.
 const (
@@ -141,7 +146,18 @@ func (n *Node) Call(t testing.TB, result any, method string, params ...any) {
 // Mine mines so many blocks, with what waits in the pool, and returns their hashes, as people write them.
 func (n *Node) Mine(t testing.TB, blocks int) (hashes []string) {
 	t.Helper()
-	n.Call(t, &hashes, "generate", blocks)
+	if !n.core {
+		n.Call(t, &hashes, "generate", blocks)
+		return hashes
+	}
+	if n.late > 0 {
+		n.Call(t, nil, "setmocktime", n.late)
+	}
+	n.Call(t, &hashes, "generatetoaddress", blocks, Address)
+	if n.late > 0 {
+		n.Call(t, nil, "setmocktime", 0)
+		n.late = 0
+	}
 	return hashes
 }
 
@@ -162,6 +178,11 @@ func (n *Node) Hash(t testing.TB, height int) (hash string) {
 // Invalidate takes a block and all that follow it off the chain; what they held waits again. The next blocks that are mined are others.
 func (n *Node) Invalidate(t testing.TB, hash string) {
 	t.Helper()
+	if n.core { // at the same time it would make the very block that is thrown out here, which is then refused
+		var tip struct{ Time int64 }
+		n.Call(t, &tip, "getblockheader", n.Hash(t, n.Height(t)))
+		n.late = tip.Time + 1
+	}
 	n.Call(t, nil, "invalidateblock", hash)
 }
 

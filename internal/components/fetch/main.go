@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch {
 	case len(args) == 1 && args[0] == "nightly":
-		wanted = append(append(wanted, components.TransitEngine), components.Geth...)
+		wanted = append(append(wanted, components.TransitEngine, components.Bitcoind), components.Geth...)
 	case len(args) > 0:
 		return errors.New("usage: fetch [nightly]")
 	}
@@ -86,6 +86,9 @@ func ensure(ctx context.Context, root string, c components.Component) error {
 	}
 	if c.Addon.Platforms != nil {
 		get = fromAddon
+	}
+	if c.Debian.Package != "" {
+		get = fromDebian
 	}
 	switch {
 	case c.Source.Archive != "":
