@@ -42,6 +42,7 @@ type Coin struct {
 	Coinbase bool
 	Opens    uint32       // in how many blocks its recovery leaf opens, and 1; 0: it has none
 	Reserved statement.ID // the intent that spends it; zero: none
+	Possibly statement.ID // that spends it, came to its end, and may be signed all the same; zero: none
 }
 
 // maxCoins bounds what one node may show.
@@ -193,15 +194,24 @@ func (c *Circle) PreparePayment(ctx context.Context, p Payment) (statement.State
 	if err != nil {
 		return statement.Statement{}, err
 	}
+	raw, err := p.compose(h)
+	if err != nil {
+		return statement.Statement{}, err
+	}
+	return c.PreparePacket(p, raw)
+}
+
+// compose is the payment in its unsigned form, out of what the account holds.
+func (p Payment) compose(h Holding) (raw []byte, err error) {
 	if p.Rate == 0 {
 		p.Rate = h.Rate
 	}
 	if p.Rate == 0 {
-		return statement.Statement{}, &EarlyError{"no node knows what a fee is: give --fee-rate"}
+		return nil, &EarlyError{"no node knows what a fee is: give --fee-rate"}
 	}
 	change, err := p.change()
 	if err != nil {
-		return statement.Statement{}, err
+		return nil, err
 	}
 	purse := coins.Purse{Vault: h.Vault}
 	for _, coin := range h.Coins {
@@ -210,18 +220,33 @@ func (c *Circle) PreparePayment(ctx context.Context, p Payment) (statement.State
 		}
 	}
 	if p.Coins != nil && len(purse.Coins) != len(p.Coins) {
-		return statement.Statement{}, &RefusedError{fmt.Sprintf("%d of the %d coins that you name can be spent: `ostraka coin list` shows them", len(purse.Coins), len(p.Coins))}
+		return nil, &RefusedError{fmt.Sprintf("%d of the %d coins that you name can be spent: `ostraka coin list` shows them", len(purse.Coins), len(p.Coins))}
 	}
-	var raw []byte
-	if p.Gather > 0 {
+	if p.Gather > 0 { // nobody is paid, and so nobody twice
 		raw, _, err = purse.Consolidate(change, p.Rate, p.Gather)
 	} else {
-		raw, _, err = purse.Pay(coins.Transfer{Payments: p.Payments, Memo: p.Note, Change: change, Rate: p.Rate, Fixed: p.Fixed})
+		t := coins.Transfer{Payments: p.Payments, Memo: p.Note, Change: change, Rate: p.Rate, Fixed: p.Fixed}
+		if t.With, err = p.with(h); err == nil {
+			raw, _, err = purse.Pay(t)
+		}
 	}
 	if err != nil {
-		return statement.Statement{}, &RefusedError{err.Error()}
+		return nil, &RefusedError{err.Error()}
 	}
-	return c.PreparePacket(p, raw)
+	return raw, nil
+}
+
+// with are coins that a payment spends, whatever else it spends: one of each intent that ended and may be signed. Else an operator that keeps a signature back until people have proposed the
+// payment anew, with other coins, has it made twice.
+func (p Payment) with(h Holding) (some []psbt.Outpoint, err error) {
+	for id, all := range h.unsettled() {
+		i := slices.IndexFunc(all, func(o psbt.Outpoint) bool { return p.Coins == nil || slices.Contains(p.Coins, o) })
+		if i < 0 {
+			return nil, fmt.Errorf("intent %s ended, and may be signed all the same: spend one of its coins as well (`--coin %s`), so that the chain takes one of the two, or who pays this may pay twice", id.Short(), all[0])
+		}
+		some = append(some, all[i])
+	}
+	return some, nil
 }
 
 // change is where what is left goes: an address that was given out, and at which two nodes look for coins, whatever one of them says.
@@ -251,12 +276,28 @@ func (c *Circle) free(ctx context.Context, p Payment) (Holding, error) {
 	return h, nil
 }
 
-// Reserve notes which coins intents spend that may yet be signed, or are. A transaction that no chain will take any more holds nothing.
+// Reserve notes which coins intents spend that may yet be signed, or are, and which those spend that ended without a signature and may have one. A transaction that no chain will take any more holds nothing.
 func (h *Holding) Reserve(all []*Case) {
-	spent := spenders(all)
+	spent, possibly := spenders(all), possiblySpent(all)
 	for i, coin := range h.Coins {
-		h.Coins[i].Reserved = spent[h.Vault.Network.Chain+"/"+coin.Outpoint.String()]
+		name := h.Vault.Network.Chain + "/" + coin.Outpoint.String()
+		h.Coins[i].Reserved, h.Coins[i].Possibly = spent[name], possibly[name]
 	}
+}
+
+// unsettled are the coins of each intent that ended and may be signed, the most valuable first, if no other intent spends one of them: that one has taken its place.
+func (h Holding) unsettled() map[statement.ID][]psbt.Outpoint {
+	out := map[statement.ID][]psbt.Outpoint{}
+	for _, coin := range h.Coins {
+		out[coin.Possibly] = append(out[coin.Possibly], coin.Outpoint)
+	}
+	for _, coin := range h.Coins {
+		if !coin.Reserved.IsZero() {
+			delete(out, coin.Possibly)
+		}
+	}
+	delete(out, statement.ID{})
+	return out
 }
 
 // PreparePacket makes the statement of an intent over a transaction in its unsigned form (spec/chain-bitcoin 4), whoever built it.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
 
 	v1 "github.com/ostraka/ostraka/api/ostraka/v1"
 	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/chain/bitcoin/coins"
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
 	"github.com/ostraka/ostraka/custody/charter"
 )
@@ -81,5 +83,69 @@ func TestChange(t *testing.T) {
 		if (err == nil) != (c.want > 0) || c.want > 0 && to.Path[2] != uint32(c.want-1) {
 			t.Errorf("%s: change to %v (%v), want index %d", name, to, err, c.want-1)
 		}
+	}
+}
+
+// An operator that keeps back the signatures of a payment has nothing of it: what is proposed anew spends one of its coins, whatever others are there, and the chain takes one of the two.
+func TestPossiblySignedOnBitcoin(t *testing.T) {
+	h := held(t, 90_000, 80_000, 70_000, 60_000)
+	ghost := h.spends(t, refuges[0], h.Coins[1:3], 2000, "failed", false)
+	ghost.Views[0].PossiblySigned = true
+	spot := bitcoin.Spot{Suite: charter.SuiteECDSA}
+	pay := func(h Holding, amount uint64, all []*Case, some ...psbt.Outpoint) ([]psbt.Outpoint, error) {
+		h.Coins = slices.Clone(h.Coins)
+		h.Reserve(all)
+		raw, err := Payment{Payments: []coins.Payment{{Address: refuges[1], Amount: amount}}, Change: &spot, Coins: some}.compose(h)
+		if err != nil {
+			return nil, err
+		}
+		tx, err := bitcoin.Decode(raw, h.Vault)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var spent []psbt.Outpoint
+		for _, in := range tx.Inputs() {
+			spent = append(spent, in.Outpoint)
+		}
+		return spent, nil
+	}
+	at := func(i int) psbt.Outpoint { return h.Coins[i].Outpoint }
+	closed := h.spends(t, refuges[0], h.Coins[1:3], 2000, "failed", false) // nobody's last message left
+	next := h.spends(t, refuges[0], h.Coins[2:3], 2000, "allowed", false)
+	second := h.spends(t, refuges[0], h.Coins[3:], 2000, "expired", false)
+	second.Views[1].PossiblySigned = true
+	for name, c := range map[string]struct {
+		amount uint64
+		all    []*Case
+		named  []psbt.Outpoint
+		spends []int // these, and others or not
+		fails  bool
+	}{
+		"nothing is open":               {20_000, nil, nil, []int{0}, false},
+		"nobody may hold a signature":   {20_000, []*Case{closed}, nil, []int{0}, false},
+		"one of its coins is enough":    {20_000, []*Case{ghost}, nil, []int{1}, false},
+		"it takes others besides":       {150_000, []*Case{ghost}, nil, []int{0, 1}, false},
+		"two that may be signed":        {20_000, []*Case{ghost, second}, nil, []int{1, 3}, false},
+		"another has taken its place":   {20_000, []*Case{ghost, next}, nil, []int{0}, false},
+		"coins that are named":          {20_000, []*Case{ghost}, []psbt.Outpoint{at(0), at(2)}, []int{2}, false},
+		"none of its coins is named":    {20_000, []*Case{ghost}, []psbt.Outpoint{at(0)}, nil, true},
+		"none is, and there is no need": {20_000, []*Case{closed}, []psbt.Outpoint{at(0)}, []int{0}, false},
+		"more than there is":            {400_000, []*Case{ghost}, nil, nil, true},
+	} {
+		spent, err := pay(h, c.amount, c.all, c.named...)
+		if (err != nil) != c.fails {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, i := range c.spends {
+			if !slices.Contains(spent, at(i)) {
+				t.Errorf("%s: it spends %v, and not coin %d, %s", name, spent, i, at(i))
+			}
+		}
+		if len(c.spends) > 0 && len(spent) != len(c.spends) {
+			t.Errorf("%s: it spends %d coins, want %d", name, len(spent), len(c.spends))
+		}
+	}
+	if _, err := pay(h, 20_000, []*Case{ghost}, at(0)); err == nil || !strings.Contains(err.Error(), "--coin "+at(1).String()) {
+		t.Errorf("what to name: %v", err)
 	}
 }

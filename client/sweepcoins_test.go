@@ -92,32 +92,38 @@ func TestSweepCoins(t *testing.T) {
 	}
 }
 
+// spends is an intent over a transaction of coins to one address.
+func (h Holding) spends(t *testing.T, to string, coins []Coin, fee uint64, state string, signed bool) *Case {
+	t.Helper()
+	d := bitcoin.Draft{Outs: []bitcoin.Output{{Address: to}}}
+	for _, c := range coins {
+		d.Ins = append(d.Ins, bitcoin.Input{Outpoint: c.Outpoint, Sequence: bitcoin.Replaceable, Spot: c.Spot, Amount: c.Amount, Previous: c.Previous})
+		d.Outs[0].Amount += c.Amount
+	}
+	d.Outs[0].Amount -= fee
+	raw, err := bitcoin.Build(h.Vault, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := bitcoin.Decode(raw, h.Vault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Case{Payload: &payload.Bitcoin{Transaction: tx}, Intent: intent.Intent{Chain: testnet, Transaction: raw, Expires: time.Now().Add(time.Hour)}, Views: []View{{State: state}, {State: state}}}
+	if signed {
+		c.Signed = &Signed{}
+	}
+	w := newWorld(t)
+	w.propose(Transfer{}) // for an id alone: each has a salt of its own
+	c.Statement = w.stmt
+	return c
+}
+
 // A sweep that was begun is continued: its coins are not taken again. The newest of those that replace one another stands; what pays somebody else, or has ended, is none.
 func TestSweptCoins(t *testing.T) {
 	h := held(t, 90_000, 80_000)
 	made := func(to string, coins []Coin, fee uint64, state string, signed bool) *Case {
-		d := bitcoin.Draft{Outs: []bitcoin.Output{{Address: to}}}
-		for _, c := range coins {
-			d.Ins = append(d.Ins, bitcoin.Input{Outpoint: c.Outpoint, Sequence: bitcoin.Replaceable, Spot: c.Spot, Amount: c.Amount, Previous: c.Previous})
-			d.Outs[0].Amount += c.Amount
-		}
-		d.Outs[0].Amount -= fee
-		raw, err := bitcoin.Build(h.Vault, d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tx, err := bitcoin.Decode(raw, h.Vault)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &Case{Payload: &payload.Bitcoin{Transaction: tx}, Intent: intent.Intent{Chain: testnet, Transaction: raw, Expires: time.Now().Add(time.Hour)}, Views: []View{{State: state}, {State: state}}}
-		if signed {
-			c.Signed = &Signed{}
-		}
-		w := newWorld(t)
-		w.propose(Transfer{}) // for an id alone: each has a salt of its own
-		c.Statement = w.stmt
-		return c
+		return h.spends(t, to, coins, fee, state, signed)
 	}
 	one, other := slices.Clone(h.Coins[:1]), slices.Clone(h.Coins[1:])
 	first, dearer, elsewhere := made(refuges[0], one, 2000, "seen", true), made(refuges[0], one, 4000, "signed", true), made(refuges[1], other, 2000, "allowed", false)

@@ -30,7 +30,7 @@ type Life struct {
 	session   [32]byte // the last one
 	signers   []string // of that session
 	attempts  int
-	unknown   bool   // a session failed after our last message left
+	unknown   bool   // a session failed after our last message left: others may hold what it made
 	hash      string // of the signed transaction; empty while none is known
 	overrode  State  // closed state in which a signature appeared; Proposed for none
 	height    uint64 // of the block
@@ -96,20 +96,23 @@ func (l Life) Apply(e Event, now time.Time) (Life, error) {
 	return next, nil
 }
 
-func (l Life) ID() statement.ID     { return l.id }
-func (l Life) Intent() Intent       { return l.it }
-func (l Life) State() State         { return l.state }
-func (l Life) Changed() time.Time   { return l.changed }
-func (l Life) Closed() time.Time    { return l.closed }
-func (l Life) Session() [32]byte    { return l.session }
-func (l Life) Signers() []string    { return slices.Clone(l.signers) }
-func (l Life) Attempts() int        { return l.attempts }
-func (l Life) Hash() string         { return l.hash }
-func (l Life) ReplacedBy() string   { return l.by }
-func (l Life) Votes() []Vote        { return slices.Clone(l.votes) }
-func (l Life) Reverted() bool       { return l.reverted }
-func (l Life) Tally() Tally         { return Count(l.id, l.it.Initiator, l.vault, l.votes) }
-func (l Life) PossiblySigned() bool { return l.unknown && l.hash == "" }
+func (l Life) ID() statement.ID   { return l.id }
+func (l Life) Intent() Intent     { return l.it }
+func (l Life) State() State       { return l.state }
+func (l Life) Changed() time.Time { return l.changed }
+func (l Life) Closed() time.Time  { return l.closed }
+func (l Life) Session() [32]byte  { return l.session }
+func (l Life) Signers() []string  { return slices.Clone(l.signers) }
+func (l Life) Attempts() int      { return l.attempts }
+func (l Life) Hash() string       { return l.hash }
+func (l Life) ReplacedBy() string { return l.by }
+func (l Life) Votes() []Vote      { return slices.Clone(l.votes) }
+func (l Life) Reverted() bool     { return l.reverted }
+func (l Life) Tally() Tally       { return Count(l.id, l.it.Initiator, l.vault, l.votes) }
+
+// PossiblySigned says that it came to its end without a signature here, and that others may hold what makes it whole. Of several signatures each counts: who sat in two sessions may hold
+// what two honest nodes each missed one of.
+func (l Life) PossiblySigned() bool { return l.unknown && l.hash == "" && l.state.ends() }
 
 // Lapsed says that it is signed, and that no block takes it any more.
 func (l Life) Lapsed() bool { return l.state == Failed && l.hash != "" && !l.reverted }
@@ -296,8 +299,8 @@ func start(l *Life, e Event, now time.Time) error {
 	return nil
 }
 
-// settle ends a session without signature. Only silence before our last message left
-// lets the same intent try again; any other failure burns its approvals, or they could
+// settle ends a session without signature. Only silence lets the same intent try again, before our
+// last message left, or while another signature is missing; any other failure burns its approvals, or they could
 // be harvested over many attempts (WazirX, 2024).
 func settle(l *Life, e Event, now time.Time) error {
 	f := e.(SessionFailed)
@@ -309,7 +312,7 @@ func settle(l *Life, e Event, now time.Time) error {
 		l.attempts--
 	}
 	switch {
-	case f.PossiblySigned || f.Class != Transient || l.attempts >= MaxAttempts:
+	case f.PossiblySigned && !f.Partial || f.Class != Transient || l.attempts >= MaxAttempts:
 		l.state = Failed
 	case !now.Before(l.it.Expires):
 		l.state = Expired

@@ -615,3 +615,46 @@ func TestParts(t *testing.T) {
 		t.Errorf("the last one: %s, %v", l.State(), err)
 	}
 }
+
+// Of several signatures one may have been made where nobody told us: it goes on, and, where it ends without a signature, it may be signed all the same.
+func TestWithheldParts(t *testing.T) {
+	st := newStory(t)
+	l := st.after(yesAcme, yesBolt)
+	for i, e := range []Event{session, SessionFailed{Session: session.Session, PossiblySigned: true, Partial: true}} {
+		var err error
+		if l, err = l.Apply(e, noon); err != nil {
+			t.Fatalf("event %d: %v", i, err)
+		}
+	}
+	if l.State() != Allowed || l.PossiblySigned() || l.Attempts() != 1 {
+		t.Fatalf("it is %s, with %d attempts, possibly signed %v: it may yet be signed here", l.State(), l.Attempts(), l.PossiblySigned())
+	}
+	again, err := DecodeLife(l.Bytes(), st.s, st.v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expires := l.Intent().Expires
+	for name, end := range map[string]struct {
+		events []Event
+		at     time.Time
+		is     State
+	}{
+		"its time":          {[]Event{Expire{}}, expires, Expired},
+		"taken back":        {[]Event{Cancel{}}, noon, Cancelled},
+		"a session that is": {[]Event{session, SessionFailed{Session: session.Session, Class: Blame}}, noon, Failed},
+	} {
+		for what, l := range map[string]Life{"": l, ", read back": again} {
+			for _, e := range end.events {
+				if l, err = l.Apply(e, end.at); err != nil {
+					t.Fatalf("%s%s: %v", name, what, err)
+				}
+			}
+			if l.State() != end.is || !l.PossiblySigned() {
+				t.Errorf("%s%s: it is %s, possibly signed %v", name, what, l.State(), l.PossiblySigned())
+			}
+		}
+	}
+	if l, err = l.Apply(made, noon); err != nil || l.State() != Signed || l.PossiblySigned() {
+		t.Errorf("signed after all: %s, %v", l.State(), err)
+	}
+}

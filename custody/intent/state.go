@@ -109,6 +109,7 @@ type (
 		Session        [32]byte
 		Class          FailureClass
 		PossiblySigned bool // our last message left: others may hold a signature
+		Partial        bool // and other signatures are missing as far as is known here: it may try again
 		Idle           bool // its protocol never began: nobody learned anything, it is no attempt
 	}
 	// PartMade: the session made one of the signatures that the transaction needs, and others are missing.

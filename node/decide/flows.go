@@ -50,11 +50,11 @@ func (d *Desk) outflow(f *file) (at string, o outflow, ok bool) {
 	o = outflow{effects: f.payload.Effects(), digest: digestOf(f.payload), signed: l.Hash() != "", final: l.State() == intent.Final}
 	at = f.slot()
 	switch ours := l.Verdict(d.cfg.Operator) == intent.Allow; {
-	case o.signed || l.PossiblySigned():
+	case o.signed:
 		o.at = l.Closed()
 	case (ours || l.Suffices()) && !over(l):
 		o.open, o.at = true, l.Intent().Created
-	case ours && l.Allowing() > 1, l.Suffices():
+	case ours && l.Allowing() > 1, l.Suffices(), l.PossiblySigned():
 		// It ended here, and others that allowed it may sign it without us until its time is over: one of them may keep the signature back.
 		// Only what its initiator took back ends for all.
 		if o.at = l.Closed(); l.State() != intent.Cancelled {

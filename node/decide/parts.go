@@ -218,7 +218,7 @@ func (d *Desk) readPart(f *file, v ceremony.View, place, raw []byte) (i int, sig
 	if sig, err = decodePart(raw); err != nil {
 		return 0, sig, err
 	}
-	w, err := d.root(v, uses[i].Suite)
+	w, err := d.known(v, uses[i].Suite) // also where one of the keys moved on since: what is kept would else seem to be somebody's work at the next start
 	if err != nil {
 		return 0, sig, err
 	}

@@ -172,6 +172,42 @@ func TestPartOfASessionThatFailedHere(t *testing.T) {
 	}
 }
 
+// One signer keeps back its last message of each session, and what each made: it holds the whole transaction in the end, and the other none of its signatures. Where the intent comes to its end
+// there, it counts as possibly signed, after a start as well: else people would propose it anew, and pay twice.
+func TestWithheldParts(t *testing.T) {
+	t.Parallel()
+	p := circle(t, 2, 2)
+	a, b := p.Hosts[0], p.Hosts[1]
+	withheld := 0
+	p.Pass = func(x nodetest.Parcel) []nodetest.Parcel {
+		if x.To != a {
+			return []nodetest.Parcel{x}
+		}
+		env, err := mpc.ReadEnvelope(x.Frame)
+		n, noteErr := outbox.Decode(x.Frame[1:])
+		note := x.Frame[0] == nodetest.FrameNote && noteErr == nil
+		if err == nil && env.Round == 3 || note && (n.Kind == decide.NotePart || n.Kind == decide.NoteSigned) {
+			withheld++
+			return nil
+		}
+		return []nodetest.Parcel{x}
+	}
+	s := p.asks(2, 0)
+	p.Run("the one who keeps all back holds it whole", func() bool { return p.State(b, s.ID()) == intent.Signed })
+	if p.kept(a) > 0 || p.State(a, s.ID()) == intent.Signed || withheld < 2 {
+		t.Fatalf("the other holds %d signatures, and it is %s there; %d messages were kept back", p.kept(a), p.State(a, s.ID()), withheld)
+	}
+	p.Run("it ends", func() bool { st := p.State(a, s.ID()); return st == intent.Failed || st == intent.Expired })
+	p.Downtime = -1
+	for _, when := range []string{"at its end", "after a start"} {
+		if v, err := a.Desk.Show(s.ID()); err != nil || !v.Possibly {
+			t.Errorf("%s it is %s, and not possibly signed (%v)", when, v.State, err)
+		}
+		p.Crash(a)
+		p.Start(a)
+	}
+}
+
 // forges makes the notes of all of an intent's signatures by the stolen key.
 func (p *parts) forges(s statement.Statement, digest [32]byte) (all []outbox.Note) {
 	p.T.Helper()

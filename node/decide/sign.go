@@ -430,13 +430,13 @@ func (d *Desk) over(ctx context.Context, now time.Time, f *file, v ceremony.View
 }
 
 // fail notes a session that ended without a signature here. After our last message left,
-// others may hold one: the intent is not tried again. rows say who is shunned from now on.
+// others may hold one: the intent is not tried again, unless it needs another one, too. rows say who is shunned from now on.
 func (d *Desk) fail(ctx context.Context, now time.Time, f *file, hash [32]byte, cause error, sentLast bool, rows store.Batch) error {
 	if f.raw != nil {
 		return d.keepRows(ctx, rows) // another party's signature came first
 	}
-	// While another signature is missing, nobody can hold the signed transaction.
-	ev := intent.SessionFailed{Session: hash, Class: classOf(cause), PossiblySigned: sentLast && len(f.missing()) < 2}
+	// While another signature is missing here it goes on; but whoever keeps back what each session made holds all of them in the end, and no honest node knows of one.
+	ev := intent.SessionFailed{Session: hash, Class: classOf(cause), PossiblySigned: sentLast, Partial: len(f.missing()) > 1}
 	notBegun, declined := (*session.NotBegunError)(nil), (*session.DeclinedError)(nil)
 	if errors.As(cause, &notBegun) {
 		f.idles++

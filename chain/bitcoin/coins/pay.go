@@ -3,8 +3,10 @@ package coins
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
 )
 
 // A Payment goes to an address of the vault's network.
@@ -23,6 +25,8 @@ type Transfer struct {
 	LockTime uint32       // as in bitcoin.Draft
 	Seed     *[32]byte    // draws the coins where none fit exactly; nil: the largest come first
 	Fixed    bool         // it does not signal that a higher fee may replace it
+	// With are coins that it spends, as far as they can be spent, whatever else it spends: another transaction may be signed that spends them, and of the two the chain takes one.
+	With []psbt.Outpoint
 }
 
 func (t Transfer) sequence() uint32 {
@@ -83,17 +87,11 @@ func (p Purse) Pay(t Transfer) (unsigned []byte, spent []Coin, err error) {
 	least, weight := leastChange(t, change), bitcoin.BaseWeight(bitcoin.MaxInputs, scripts...)
 	target := int64(sum + quarters(t.Rate, weight))
 	more := int64(quarters(t.Rate, 4*(9+len(change))) + 4) // what an output of change costs
-	if spent = exact(usable, target, more+int64(least), t.Rate, t.long()); spent == nil {
-		spent = enough(usable, target+more+int64(least), t.Rate, t.Seed)
+	have := int64(0)
+	for _, c := range usable {
+		have += c.value(t.Rate)
 	}
-	if spent == nil { // all of them, and what is too little for change goes to the fee
-		spent = enough(usable, target, t.Rate, t.Seed)
-	}
-	if spent == nil {
-		have := int64(0)
-		for _, c := range usable {
-			have += c.value(t.Rate)
-		}
+	if spent = t.choose(usable, target, more+int64(least)); spent == nil {
 		return nil, nil, fmt.Errorf("pay: %d sat with the fee are more than the %d sat that %d coins add at %s; %d coins are reserved, not worth their cost, or unconfirmed payments of others", target, have, len(usable), t.Rate, len(left))
 	}
 	if len(spent) > bitcoin.MaxInputs {
@@ -105,6 +103,33 @@ func (p Purse) Pay(t Transfer) (unsigned []byte, spent []Coin, err error) {
 	}
 	unsigned, err = p.build(spent, outs, t.LockTime, t.sequence())
 	return unsigned, spent, err
+}
+
+// choose takes the coins that must be among them, and of the others what is missing to target: what fits without change, at most slack more; else enough for that and change; else,
+// where there is no more, enough, and what is too little for change goes to the fee. nil: all of them do not reach it.
+func (t Transfer) choose(usable []Coin, target, slack int64) []Coin {
+	var with, rest []Coin
+	for _, c := range usable {
+		if slices.Contains(t.With, c.Outpoint) {
+			with, target = append(with, c), target-c.value(t.Rate)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	if len(with) > 0 && target <= 0 {
+		return with
+	}
+	some := exact(rest, target, slack, t.Rate, t.long())
+	if some == nil {
+		some = enough(rest, target+slack, t.Rate, t.Seed)
+	}
+	if some == nil {
+		some = enough(rest, target, t.Rate, t.Seed)
+	}
+	if some == nil {
+		return nil
+	}
+	return append(with, some...)
 }
 
 // leastChange is the least amount that is worth an output: more than dust, and than what spending it costs.
