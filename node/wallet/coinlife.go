@@ -8,6 +8,8 @@ import (
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
 	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/payload"
+	"github.com/ostraka/ostraka/custody/statement"
+	"github.com/ostraka/ostraka/node/coins"
 	"github.com/ostraka/ostraka/node/decide"
 	"github.com/ostraka/ostraka/node/rpc/coin"
 	"github.com/ostraka/ostraka/node/rpc/endpoint"
@@ -31,7 +33,61 @@ func (p *Purses) follow(ctx context.Context, now time.Time, on string, panel *co
 			errs = append(errs, err)
 		}
 	}
+	for id, o := range s.late {
+		if err := p.revive(ctx, now, s, id, o); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// An outrun transaction was given up, since a block holds another that spends one of its coins.
+type outrun struct {
+	sent  decide.Sent
+	spent uint32    // the height of that block; 0: the book did not know it when this process began
+	until time.Time // no longer than this
+}
+
+// outrunFor is how long one is looked for at most: so long take the blocks that a book can take back.
+const outrunFor = coins.Depth * 10 * time.Minute
+
+// remember has what was given up before this process looked for as well. The book is here, and has not gone on from where it was.
+func (p *Purses) remember(now time.Time, on string, s *shelf) {
+	for _, sent := range p.Desk.GivenUp(now.Add(-outrunFor)) {
+		if b, ok := sent.Payload.(*payload.Bitcoin); ok && sent.Chain == on {
+			_, at, _ := p.taken(s, b)
+			s.late[sent.ID] = outrun{sent, at, now.Add(outrunFor)}
+		}
+	}
+}
+
+// revive brings back a transaction that was given up, once a block holds it after all, or none that is left spends its coins: then it may be sent again. Where the book was never seen to
+// know what spent them, their being free says nothing: rows of coins that were spent long ago are erased.
+func (p *Purses) revive(ctx context.Context, now time.Time, s *shelf, id statement.ID, o outrun) error {
+	b := o.sent.Payload.(*payload.Bitcoin)
+	top, _, read := s.book.Height()
+	left := o.until.Sub(now)
+	if left <= 0 || left > outrunFor || read && o.spent > 0 && top >= o.spent+coins.Depth {
+		delete(s.late, id)
+		return nil
+	}
+	_, _, found, err := s.book.Found(ctx, b.ID())
+	if err != nil {
+		return err
+	}
+	by, at, gone := p.taken(s, b)
+	switch free := read && o.spent > 0 && top >= o.spent && !gone; {
+	case found, free:
+	case gone && at != o.spent: // in another block now
+		o.spent = at
+		s.late[id] = o
+		return nil
+	default:
+		return nil
+	}
+	p.Log.Warn("transaction that was given up is on its way again: the block that spent its coins is no more", "intent", id.Short(), "transaction", o.sent.Hash, "by", by)
+	delete(s.late, id)
+	return p.Desk.OnChain(ctx, now, id, intent.WasReorged{})
 }
 
 func (p *Purses) followOne(ctx context.Context, now time.Time, panel *coin.Panel, s *shelf, sent decide.Sent, b *payload.Bitcoin) error {
@@ -60,7 +116,11 @@ func (p *Purses) followOne(ctx context.Context, now time.Time, panel *coin.Panel
 			who = by.String()
 		}
 		p.Log.Warn("transaction replaced", "intent", sent.ID.Short(), "transaction", sent.Hash, "by", who)
-		return p.Desk.OnChain(ctx, now, sent.ID, intent.WasReplaced{By: who})
+		if err := p.Desk.OnChain(ctx, now, sent.ID, intent.WasReplaced{By: who}); err != nil {
+			return err
+		}
+		s.late[sent.ID] = outrun{sent, at, now.Add(outrunFor)}
+		return nil
 	}
 	return p.send(ctx, now, panel, sent, b)
 }

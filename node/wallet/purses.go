@@ -54,6 +54,7 @@ type shelf struct {
 	told   map[row]uint32
 	used   map[statement.ID]map[string]bool // by vault: scripts that moves show, as the book was when this process began
 	own    map[psbt.ID]bool                 // transactions of vaults whose change is looked for
+	late   map[statement.ID]outrun          // those given up of late: a reorganisation may bring them back
 	loaded bool
 	behind uint32
 	err    error
@@ -77,7 +78,7 @@ func (p *Purses) Step(ctx context.Context, now time.Time) {
 			p.Log.Warn("blocks not read", "chain", on, "error", err)
 			continue
 		}
-		err = p.read(ctx, on, panel, s)
+		err = p.read(ctx, now, on, panel, s)
 		p.mu.Lock()
 		s.err = err
 		p.mu.Unlock()
@@ -103,13 +104,13 @@ func (p *Purses) shelf(on string) (*shelf, error) {
 	if p.books == nil {
 		p.books = map[string]*shelf{}
 	}
-	p.books[on] = &shelf{book: b, told: map[row]uint32{}, used: map[statement.ID]map[string]bool{}, own: map[psbt.ID]bool{}}
+	p.books[on] = &shelf{book: b, told: map[row]uint32{}, used: map[statement.ID]map[string]bool{}, own: map[psbt.ID]bool{}, late: map[statement.ID]outrun{}}
 	return p.books[on], nil
 }
 
 // read tells the book of all addresses, reads some blocks, and reads those again in which an address beyond was used that it had not been told of.
-func (p *Purses) read(ctx context.Context, on string, panel *coin.Panel, s *shelf) error {
-	if err := p.load(ctx, on, s); err != nil {
+func (p *Purses) read(ctx context.Context, now time.Time, on string, panel *coin.Panel, s *shelf) error {
+	if err := p.load(ctx, now, on, s); err != nil {
 		return err
 	}
 	born, any, err := p.tell(ctx, on, s)
@@ -152,7 +153,7 @@ func serves(v ceremony.View, on string) bool {
 
 // load reads a book once there is a vault, and which addresses were ever used: how far it was looked before this process began stands nowhere else. Other nodes gave them out, and
 // coins that were spent show them no more.
-func (p *Purses) load(ctx context.Context, on string, s *shelf) error {
+func (p *Purses) load(ctx context.Context, now time.Time, on string, s *shelf) error {
 	if s.loaded {
 		return nil
 	}
@@ -187,6 +188,7 @@ func (p *Purses) load(ctx context.Context, on string, s *shelf) error {
 		}
 		s.used[id] = used
 	}
+	p.remember(now, on, s)
 	s.loaded = true
 	return nil
 }

@@ -23,6 +23,7 @@ const (
 type Options struct {
 	Timeout time.Duration // of one call, DefaultTimeout if zero
 	MaxBody int64         // largest answer in bytes, DefaultMaxBody if zero
+	Short   time.Duration // of a call to an endpoint that did not answer in time, until it answers again; zero: Timeout, but DefaultShort in a panel of several
 }
 
 // A Kind is what is spoken at an endpoint.
@@ -41,6 +42,7 @@ type Client struct {
 	client         *http.Client
 	maxBody        int64
 	nextID         atomic.Uint64
+	patience       patience
 }
 
 // New checks the endpoint's URL (http or https). It does not connect.
@@ -61,7 +63,7 @@ func New(kind Kind, endpoint string, o Options) (*Client, error) {
 	c := &Client{
 		kind:    kind,
 		name:    u.Scheme + "://" + u.Host,
-		maxBody: o.MaxBody,
+		maxBody: o.MaxBody, patience: patience{short: o.Short},
 		client: &http.Client{
 			Timeout: o.Timeout,
 			// a redirect would carry the request, and perhaps a key, to another host
@@ -152,6 +154,8 @@ func (c *Client) Decode(method string, raw json.RawMessage, result any) error {
 
 // post sends body and returns the bounded answer.
 func (c *Client) post(ctx context.Context, method string, body []byte, limit int64) (status int, answer []byte, err error) {
+	ctx, ended := c.patience.within(ctx)
+	defer func() { ended(err) }()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, c.unreachable(method, err)

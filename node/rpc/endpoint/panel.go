@@ -34,6 +34,9 @@ func NewPanel[M Member](urls []string, o Options, dial func(string, Options) (M,
 	if len(urls) == 0 || len(urls) > MaxPanel {
 		return p, fmt.Errorf("%d endpoints, want 1 to %d", len(urls), MaxPanel)
 	}
+	if len(urls) > 1 && o.Short == 0 {
+		o.Short = DefaultShort
+	}
 	var members []M
 	for _, u := range urls {
 		c, err := dial(u, o)
@@ -203,7 +206,8 @@ func Known[M Member](ctx context.Context, p *Panel[M], what string, knows func(c
 	return n > 0, n == len(p.members), nil
 }
 
-// Send gives a signed transaction to all endpoints, and returns its hash. It is sent if one of them took it: what they refuse or do not answer is given back only if none did.
+// Send gives a signed transaction to all endpoints, and returns its hash. It is sent if one of them took it: what they refuse or do not answer is given back only if none did, of each by its name.
+// It is Rejected only if all refuse it: a refusal by some and silence by others is an unknown outcome.
 func Send[M Member, H any](ctx context.Context, p *Panel[M], send func(context.Context, M) (H, error)) (hash H, err error) {
 	hashes, errs := all(ctx, p, send)
 	for i, err := range errs {
@@ -211,11 +215,27 @@ func Send[M Member, H any](ctx context.Context, p *Panel[M], send func(context.C
 			return hashes[i], nil
 		}
 	}
-	// A refusal by some and silence by others is an unknown outcome.
-	for _, err := range errs {
-		if rejected := (*Rejected)(nil); !errors.As(err, &rejected) {
-			return hash, err
+	if len(errs) == 1 {
+		return hash, errs[0]
+	}
+	var told silences
+	unknown := false
+	for i, err := range errs {
+		told = append(told, fmt.Errorf("%s: %w", p.members[i].Endpoint(), err))
+		unknown = unknown || !isRejected(err)
+	}
+	if !unknown {
+		return hash, told
+	}
+	for i, err := range told {
+		if isRejected(err) { // its words are for people, and nobody is to take it for the outcome
+			told[i] = errors.New(err.Error())
 		}
 	}
-	return hash, errs[0]
+	return hash, told
+}
+
+func isRejected(err error) bool {
+	rejected := (*Rejected)(nil)
+	return errors.As(err, &rejected)
 }

@@ -74,3 +74,31 @@ func TestNeed(t *testing.T) {
 		}
 	}
 }
+
+// What none takes is told of each by its name; it is refused only if all refuse it.
+func TestSendTellsOfEach(t *testing.T) {
+	refused := &endpoint.Rejected{Hash: "0xab", Err: &endpoint.CallError{Message: "too little"}}
+	kept := errors.New("it may have landed")
+	for _, c := range []struct {
+		says     []error
+		rejected bool
+		want     string // empty: it is sent
+	}{
+		{[]error{nil, refused}, false, ""}, {[]error{refused, kept, nil}, false, ""},
+		{[]error{refused}, true, "broadcast 0xab: call  at : refused with code 0: too little"},
+		{[]error{refused, refused}, true, "0:: broadcast 0xab: call  at : refused with code 0: too little; 1:: broadcast 0xab: call  at : refused with code 0: too little"},
+		{[]error{refused, kept}, false, "0:: broadcast 0xab: call  at : refused with code 0: too little; 1:: it may have landed"},
+	} {
+		p := panel(t, make([]string, len(c.says))...)
+		_, err := endpoint.Send(t.Context(), p, func(_ context.Context, m member) (int, error) { return 0, c.says[m[0]-'0'] })
+		rejected := (*endpoint.Rejected)(nil)
+		switch {
+		case c.want == "" && err != nil, c.want != "" && (err == nil || err.Error() != c.want):
+			t.Errorf("%v: %v, want %q", c.says, err, c.want)
+		case errors.As(err, &rejected) != c.rejected:
+			t.Errorf("%v: refused %t", c.says, !c.rejected)
+		case c.want != "" && errors.Is(err, kept) != (len(c.says) == 2 && !c.rejected):
+			t.Errorf("%v: what it was is lost: %v", c.says, err)
+		}
+	}
+}
