@@ -252,20 +252,7 @@ func strange(t *testing.T, signed []byte) ([]byte, tlog.Witness) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, _, _ := bytes.Cut(signed, []byte("\n\n"))
-	cp, err := tlog.ParseCheckpoint(append(bytes.Clone(body), '\n'))
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, err := c.Cosign(cp, time.Unix(1_900_000_000, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, _, err := tlog.AddCosignature(signed, line, c.Witness())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out, c.Witness()
+	return cosignedAt(t, signed, c, time.Unix(1_900_000_000, 0)), c.Witness()
 }
 
 // forge changes a witness's cosignature.

@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +20,6 @@ import (
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
-	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/internal/components/btcd"
@@ -47,51 +44,15 @@ const bothKinds = "suites: [bip340-secp256k1, ecdsa-secp256k1]"
 func TestBitcoinStories(t *testing.T) { bitcoinStories(t, btcd.Start(t)) }
 
 func bitcoinStories(t *testing.T, chain *btcd.Node) {
-	dir, err := os.MkdirTemp("", "o")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	c, err := local.Start(ctx, local.Config{
-		Suite:  charter.SuiteBIP340,
-		Binary: binary, Dir: dir, Chain: regtest, RPC: map[string]string{regtest: chain.URL},
-		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2, Threshold: 2,
+	c := settled(t, local.Config{
+		Suite: charter.SuiteBIP340, Chain: regtest, RPC: map[string]string{regtest: chain.URL}, Threshold: 2,
 		Assets: []charter.Asset{{Name: "btc", Chain: regtest, Decimals: 8, Unit: 5}},
 		Amend: func(text string) string {
 			return strings.Replace(text, "suites: [bip340-secp256k1]", fmt.Sprintf("%s\n    recovery:\n      key: \"%x\"\n      blocks: %d", bothKinds, schnorr.SerializePubKey(recoveryKey().PubKey()), recoveryBlocks), 1)
 		},
 	})
-	t.Cleanup(c.Stop)
-	for _, step := range []func(context.Context) error{c.Found, c.CreateVault, c.AwaitVault} {
-		if err == nil {
-			err = step(ctx)
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := &bitcoins{t, c, chain}
-	vars := map[string]string{client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHAIN": regtest, "MINER": btcd.Address}
-	scripts, err := filepath.Glob("testdata/bitcoin/*.txtar")
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	for _, script := range scripts {
-		ok := t.Run(filepath.Base(script), func(t *testing.T) {
-			p := params("", w.commands(), vars)
-			p.Files = []string{script}
-			testscript.Run(t, p)
-		})
-		if !ok {
-			for _, o := range c.Operators {
-				log, _ := os.ReadFile(o.Log)
-				t.Logf("%s:\n%s", o.Name, log[max(0, len(log)-4000):])
-			}
-			t.FailNow()
-		}
-	}
+	tell(t, c, stories(t, "bitcoin"), w.commands(), map[string]string{"CHAIN": regtest, "MINER": btcd.Address})
 }
 
 // bitcoins are what the stories of testdata/bitcoin work with.

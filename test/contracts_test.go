@@ -1,12 +1,10 @@
 package test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"math/big"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -73,56 +71,22 @@ type contracts struct {
 
 // The contracts that people use judge what three operators' nodes sign: a token its permits, a Safe its transactions.
 func TestContractStories(t *testing.T) {
-	scripts, err := filepath.Glob("testdata/contracts/*.txtar")
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	(&contracts{t: t, chain: anvil.Start(t), id: 31337}).run(scripts)
+	(&contracts{t: t, chain: anvil.Start(t), id: 31337}).run(stories(t, "contracts"))
 }
 
 // run tells stories on a chain.
 func (w *contracts) run(scripts []string) {
-	t, chain := w.t, fmt.Sprintf("eip155:%d", w.id)
 	w.deploy()
-	dir, err := os.MkdirTemp("", "o")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
+	chain := fmt.Sprintf("eip155:%d", w.id)
 	named := fmt.Sprintf(contractParts, w.notes.Address, w.token.Address, w.safe.Address, chain)
-	c, err := local.Start(ctx, local.Config{
-		Suite:  charter.SuiteECDSA,
-		Binary: binary, Dir: dir, Chain: chain, RPC: map[string]string{chain: w.chain.URL},
-		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
+	w.local = settled(w.t, local.Config{
+		Suite: charter.SuiteECDSA, Chain: chain, RPC: map[string]string{chain: w.chain.URL},
 		Assets: []charter.Asset{{Name: "share", Chain: chain, Contract: w.token.Address.Hex(), Decimals: 18, Unit: 3, Allowance: "5000000"}},
 		Amend:  func(text string) string { return text + named }, Rules: contractRules,
 	})
-	t.Cleanup(c.Stop)
-	for _, step := range []func(context.Context) error{c.Found, c.CreateVault, c.AwaitVault} {
-		if err == nil {
-			err = step(ctx)
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.local = c
-	vars := map[string]string{
-		client.FileVariable: c.ContextsFile(), "KEYS": filepath.Join(dir, "keys"),
+	tell(w.t, w.local, scripts, w.commands(), map[string]string{
 		"TOKEN": w.token.Address.Hex(), "SAFE": w.safe.Address.Hex(), "NOTES": w.notes.Address.Hex(), "STRANGER": common.HexToAddress(w.stranger()).Hex(), "CHAINID": fmt.Sprint(w.id),
-	}
-	for _, script := range scripts {
-		ok := t.Run(filepath.Base(script), func(t *testing.T) {
-			p := params("", w.commands(), vars)
-			p.Files = []string{script}
-			testscript.Run(t, p)
-		})
-		if !ok {
-			t.FailNow()
-		}
-	}
+	})
 }
 
 // deploy puts the contracts on the chain, before there is a vault: its charter names their addresses.

@@ -1,12 +1,9 @@
 package test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"math/big"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +13,6 @@ import (
 
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/chain/evm/delayed"
-	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/internal/components"
@@ -47,18 +43,9 @@ type delayedStories struct {
 func TestDelayedStories(t *testing.T) {
 	w := &delayedStories{contracts: &contracts{t: t, chain: anvil.Start(t), id: 31337}}
 	w.put()
-	dir, err := os.MkdirTemp("", "o")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
 	part := fmt.Sprintf(delayedPart, w.safe.Address, w.module.Address, common.HexToAddress(w.stranger()))
-	c, err := local.Start(ctx, local.Config{
-		Suite:  charter.SuiteECDSA,
-		Binary: binary, Dir: dir, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": w.chain.URL},
-		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2, Rules: delayedRules,
+	w.local = settled(t, local.Config{
+		Suite: charter.SuiteECDSA, Chain: "eip155:31337", RPC: map[string]string{"eip155:31337": w.chain.URL}, Rules: delayedRules,
 		Amend: func(text string) string {
 			before, after, found := strings.Cut(text, "    committee: ")
 			if !found {
@@ -67,22 +54,11 @@ func TestDelayedStories(t *testing.T) {
 			return before + part + "    committee: " + after
 		},
 	})
-	t.Cleanup(c.Stop)
-	for _, step := range []func(context.Context) error{c.Found, c.CreateVault, c.AwaitVault} {
-		if err == nil {
-			err = step(ctx)
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.local = c
-	p := params("testdata/delayed", w.more(), map[string]string{
-		client.FileVariable: c.ContextsFile(), "KEYS": filepath.Join(dir, "keys"), "DIR": dir, "RPC": "eip155:31337=" + w.chain.URL, "OTHER": "eip155:31337=" + strings.Replace(w.chain.URL, "127.0.0.1", "localhost", 1),
+	tell(t, w.local, stories(t, "delayed"), w.more(), map[string]string{
+		"RPC": "eip155:31337=" + w.chain.URL, "OTHER": "eip155:31337=" + strings.Replace(w.chain.URL, "127.0.0.1", "localhost", 1),
 		"SAFE": w.safe.Address.Hex(), "MODULE": w.module.Address.Hex(), "STRANGER": common.HexToAddress(w.stranger()).Hex(),
 		"SINGLETON": w.singleton.Address.Hex(), "PROXIES": w.made.Address.Hex(), "MASTER": w.master.Address.Hex(), "FACTORY": w.factory.Address.Hex(),
 	})
-	testscript.Run(t, p)
 }
 
 // put puts the contracts on the chain, before there is a vault: its charter names their addresses.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"sync/atomic"
@@ -66,25 +65,9 @@ func TestSetHeadOnGeth(t *testing.T) {
 		t.Run(c.Version, func(t *testing.T) {
 			const chain = "eip155:1337"
 			chainNode := &anvil.Node{URL: startGeth(t, c)} // it is asked in the same way
-			dir, err := os.MkdirTemp("", "o")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { os.RemoveAll(dir) })
+			circle := settled(t, local.Config{Suite: charter.SuiteECDSA, Chain: chain, RPC: map[string]string{chain: chainNode.URL}})
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 			defer cancel()
-			circle, err := local.Start(ctx, local.Config{
-				Suite: charter.SuiteECDSA, Binary: binary, Dir: dir, Chain: chain, RPC: map[string]string{chain: chainNode.URL}, Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2,
-			})
-			t.Cleanup(circle.Stop)
-			for _, step := range []func(context.Context) error{circle.Found, circle.CreateVault, circle.AwaitVault} {
-				if err == nil {
-					err = step(ctx)
-				}
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
 			w := &lying{t: t, chain: chain, local: circle, eth: chainNode, asked: new(atomic.Int64)}
 			w.open(ctx)
 			s := w.sender(chain)

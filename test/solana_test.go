@@ -1,21 +1,16 @@
 package test
 
 import (
-	"context"
 	"encoding/base64"
 	binary64 "encoding/binary"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ostraka/ostraka/chain/solana"
-	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/internal/components/litesvm"
@@ -26,52 +21,14 @@ func TestSolanaStories(t *testing.T) {
 	chain := litesvm.Start(t)
 	chain.Warp(t, 10)
 	w := &solanas{t: t, chain: chain, tokens: map[string]litesvm.Token{"USD": chain.Mint(t, 6), "TAX": chain.MintWithFee(t, 2, 100, 500)}}
-	dir, err := os.MkdirTemp("", "o")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	vars := map[string]string{client.FileVariable: "", "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHAIN": litesvm.Chain, "PAYEE": litesvm.Text(litesvm.Address(litesvm.Private("payee"))), "OTHER": litesvm.Text(litesvm.Address(litesvm.Private("other")))}
+	vars := map[string]string{"CHAIN": litesvm.Chain, "PAYEE": litesvm.Text(litesvm.Address(litesvm.Private("payee"))), "OTHER": litesvm.Text(litesvm.Address(litesvm.Private("other")))}
 	assets := []charter.Asset{{Name: "sol", Chain: litesvm.Chain, Decimals: 9, Unit: 6}}
 	for name, token := range w.tokens {
 		vars[name] = litesvm.Text(token.Mint)
 		assets = append(assets, charter.Asset{Name: strings.ToLower(name), Chain: litesvm.Chain, Contract: vars[name], Decimals: int(token.Decimals), Unit: int(token.Decimals) - 2})
 	}
-	c, err := local.Start(ctx, local.Config{
-		Suite:  charter.SuiteEd25519,
-		Binary: binary, Dir: dir, Chain: litesvm.Chain, RPC: map[string]string{litesvm.Chain: chain.URL},
-		Initiator: "alice", Approvers: []string{"bob", "carol"}, Quorum: 2, Threshold: 2, Assets: assets,
-	})
-	t.Cleanup(c.Stop)
-	for _, step := range []func(context.Context) error{c.Found, c.CreateVault, c.AwaitVault} {
-		if err == nil {
-			err = step(ctx)
-		}
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	vars[client.FileVariable] = c.ContextsFile()
-	scripts, err := filepath.Glob("testdata/solana/*.txtar")
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	for _, script := range scripts {
-		ok := t.Run(filepath.Base(script), func(t *testing.T) {
-			p := params("", w.commands(), vars)
-			p.Files = []string{script}
-			testscript.Run(t, p)
-		})
-		if !ok {
-			for _, o := range c.Operators {
-				log, _ := os.ReadFile(o.Log)
-				t.Logf("%s:\n%s", o.Name, log[max(0, len(log)-4000):])
-			}
-			t.FailNow()
-		}
-	}
+	c := settled(t, local.Config{Suite: charter.SuiteEd25519, Chain: litesvm.Chain, RPC: map[string]string{litesvm.Chain: chain.URL}, Threshold: 2, Assets: assets})
+	tell(t, c, stories(t, "solana"), w.commands(), vars)
 }
 
 // solanas are what the stories of testdata/solana work with.
