@@ -160,7 +160,7 @@ func TestEveryFieldOfEveryNote(t *testing.T) {
 			try(fresh, heard{story.Now, n})
 		}
 	}
-	// One of several signatures (0x26): node/decide TestPartRefused; no transaction of this release needs any.
+	// One of several signatures (0x26): node/decide TestPartRefused. No transaction here needs any.
 	for k := decide.NoteProposal; k <= decide.NotePast; k++ {
 		if seen[k] < 10 {
 			t.Errorf("kind %#x: %d ways were tried", uint8(k), seen[k])

@@ -2,10 +2,13 @@ package bitcoin_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
+	"github.com/ostraka/ostraka/crypto/group/secp256k1"
+	"github.com/ostraka/ostraka/crypto/hd"
 )
 
 func FuzzDecode(f *testing.F) {
@@ -95,6 +98,42 @@ func FuzzParseAddress(f *testing.F) {
 		}
 		if again, err := n.ParseAddress(a); err != nil || !bytes.Equal(again, s) {
 			t.Fatalf("%q is %x, written %s", text, s, a)
+		}
+	})
+}
+
+// A descriptor with a leaf, or without, is read as it is written and in no other form.
+func FuzzParseDescriptor(f *testing.F) {
+	r := bitcoin.Recovery{Key: [32]byte{0x79, 0xbe, 0x66, 0x7e, 0xf9, 0xdc, 0xbb, 0xac, 0x55, 0xa0, 0x62, 0x95, 0xce, 0x87, 0x0b, 0x07, 0x02, 0x9b, 0xfc, 0xdb, 0x2d, 0xce, 0x28, 0xd9, 0x59, 0xf2, 0x81, 0x5b, 0x16, 0xf8, 0x17, 0x98}, Blocks: 144}
+	root, err := hd.Root(secp256k1.Group{}.Generator().(*secp256k1.Point), [32]byte{4})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, recovery := range []*bitcoin.Recovery{nil, &r} {
+		text, err := bitcoin.Vault{Network: network(f, regtest), Recovery: recovery}.Descriptor(bitcoin.SuiteBIP340, root, 0, 1)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add(r.String())
+	f.Fuzz(func(t *testing.T, text string) {
+		if leaf, err := bitcoin.ParseRecovery(text); err == nil && (leaf.String() != text || leaf.Check() != nil) {
+			t.Fatalf("%q is read as %s", text, leaf)
+		}
+		d, leaf, err := bitcoin.ParseDescriptor(text)
+		if err != nil {
+			return
+		}
+		again := d.String()
+		if leaf != nil {
+			body, _, _ := strings.Cut(again, "#")
+			if again, err = hd.Checksummed(strings.TrimSuffix(body, ")") + "," + leaf.String() + ")"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if again != text {
+			t.Fatalf("%q is written %q", text, again)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package solana_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"fmt"
 	"testing"
 
@@ -76,7 +77,40 @@ func FuzzReadAccount(f *testing.F) {
 		if err == nil && a.Kind != solana.Wallet && a.Kind != solana.NonceAccount && a.Program != k {
 			t.Fatalf("account of %s is of %s", k, a.Program)
 		}
-		_, _ = solana.ReadTable(data)
-		_, _ = solana.ParseSigned(data)
+		all, err := solana.ReadTable(data)
+		if err == nil && (len(all) > 256 || len(data) != 56+32*len(all)) {
+			t.Fatalf("%d addresses in a table of %d bytes", len(all), len(data))
+		}
+	})
+}
+
+// What is signed is read whole: its signatures and its message are its bytes, and each signature verifies by Go's own code, too.
+func FuzzParseSigned(f *testing.F) {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{3}, 32))
+	signer := key(private.Public().(ed25519.PublicKey))
+	for _, p := range []*parts{layOut(false, signer, block, sendSOL(signer, wallet, 1)), layOut(true, signer, block, sendSOL(signer, wallet, 2))} {
+		message := p.bytes()
+		raw := append(append([]byte{1}, ed25519.Sign(private, message)...), message...)
+		if _, err := solana.ParseSigned(raw); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Add([]byte{1})
+	f.Add(append([]byte{255}, make([]byte, 255*64)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := solana.ParseSigned(b)
+		if err != nil {
+			return
+		}
+		whole := []byte{byte(len(s.Signatures))}
+		for i, sig := range s.Signatures {
+			if whole = append(whole, sig[:]...); !ed25519.Verify(s.Signers[i][:], s.Message, sig[:]) {
+				t.Fatalf("signature %d of %x does not verify", i, b)
+			}
+		}
+		if !bytes.Equal(append(whole, s.Message...), b) || !bytes.Equal(s.Raw, b) || len(s.Signers) != len(s.Signatures) {
+			t.Fatalf("%x is read as %x", b, whole)
+		}
 	})
 }

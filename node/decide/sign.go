@@ -345,7 +345,9 @@ func (d *Desk) mayTakePart(ctx context.Context, now time.Time, v ceremony.View, 
 	return nil
 }
 
+// task is a session's. What it signs is what this node had decoded when it joined, under the file's lock.
 func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, i int, p *part, admit journal.Entry) *session.Task {
+	message := f.payload.Uses()[i].Message
 	return &session.Task{
 		Admitted: func() {
 			f.mu.Lock()
@@ -355,7 +357,7 @@ func (d *Desk) task(f *file, v ceremony.View, s *mpc.Setup, i int, p *part, admi
 		Standing: ceremony.Standing(v.Current), Pairs: protocol.PairKey(v.Current.Record), Hedge: p.hedge, Timeout: p.timeout,
 		Title: fmt.Sprintf("sign intent %s of vault %s%s", f.stmt.ID().Short(), v.Vault.Name, p.how), Admit: admit, Save: p.save,
 		Begin: func(seat protocol.Seat) (session.Machine, error) {
-			stage, err := p.first(seat, f.payload.Uses()[i].Message)
+			stage, err := p.first(seat, message)
 			if err != nil {
 				return nil, err
 			}

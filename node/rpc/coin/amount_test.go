@@ -1,11 +1,13 @@
 package coin
 
 import (
+	"encoding/json"
 	"math/big"
 	"strings"
 	"testing"
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
 )
 
 func TestDecimal(t *testing.T) {
@@ -50,6 +52,35 @@ func FuzzDecimal(f *testing.F) {
 		low := new(big.Rat).SetInt(new(big.Int).SetUint64(n))
 		if rest := want.Sub(want, low); rest.Sign() < 0 || rest.Cmp(big.NewRat(1, 1)) >= 0 || (rest.Sign() > 0) != more {
 			t.Fatalf("%q: %d, more %t: off by %s", text, n, more, rest)
+		}
+	})
+}
+
+// What an endpoint says of an output is within what there can be, or refused.
+func FuzzOutput(f *testing.F) {
+	for _, text := range []string{`{"value":0.5,"hex":"0014","by":"` + strings.Repeat("0a", 32) + `","rate":0.00001}`, `{"value":21000000.1}`, `{"value":-1,"rate":-1}`, `{"hex":"0"}`, `{"by":"aa"}`, `{"value":"1"}`, `null`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var r struct {
+			Value *sats
+			Hex   *hexText
+			By    *idText
+			Rate  rate
+		}
+		if json.Unmarshal(raw, &r) != nil {
+			return
+		}
+		if r.Value != nil && *r.Value > bitcoin.MaxMoney || r.Rate > maxRate {
+			t.Fatalf("%q: %v, %v", raw, r.Value, r.Rate)
+		}
+		if r.By != nil {
+			if again, err := psbt.ParseID(psbt.ID(*r.By).String()); err != nil || again != psbt.ID(*r.By) {
+				t.Fatalf("%q: id %s", raw, psbt.ID(*r.By))
+			}
+		}
+		if r.Hex != nil && 2*len(*r.Hex) > len(raw) {
+			t.Fatalf("%d bytes of %d", len(*r.Hex), len(raw))
 		}
 	})
 }
