@@ -32,14 +32,14 @@ type Errand struct {
 	carries *ground
 }
 
-// Units of compute that steps take at most, a good deal above what the programs of today do.
+// Units of compute that an errand asks for: nodes hold what is paid for beyond what its instructions take for burnt (spec/chain-solana 10.6).
 const (
-	UnitsTransfer = 1_000
-	UnitsToken    = 40_000
-	UnitsOpen     = 80_000 // how far the search for an account's address goes is luck
-	unitsNote     = 60_000
-	unitsNonce    = 1_000
-	unitsBudget   = 500
+	UnitsTransfer = solana.UnitsTransfer
+	UnitsToken    = solana.UnitsToken
+	UnitsOpen     = solana.UnitsOpen
+	unitsNote     = solana.UnitsNote
+	unitsNonce    = solana.UnitsTransfer
+	unitsBudget   = 2 * solana.UnitsBudget
 )
 
 // A Remittance is a payment on Solana.
