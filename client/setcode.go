@@ -116,6 +116,12 @@ func (c *Circle) PrepareSetCode(ctx context.Context, t Transfer, signed []*Case)
 	return t.Sender.written(a)
 }
 
+// CodeSet says of a transaction that carries authorizations that its chain undid it: what it carries took effect all the same, for codes are set before the call, and stay (EIP-7702; spec/chain-evm 10.4).
+func (c *Case) CodeSet() bool {
+	t, ok := payload.OnEVM(c.Payload)
+	return ok && t.Facts().Kind == evm.SetCode && c.Reverted()
+}
+
 // nextNonce is the first one of an address that no intent has.
 func (c *Circle) nextNonce(ctx context.Context, s Sender, from evm.Address) (uint64, error) {
 	q, err := c.Quote(ctx, s.Chain, from, nobody, new(big.Int), nil, nil)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
@@ -32,14 +33,14 @@ type Errand struct {
 	carries *ground
 }
 
-// Units of compute that steps take at most, a good deal above what the programs of today do.
+// Units of compute that an errand asks for: nodes hold what is paid for beyond what its instructions take for burnt (spec/chain-solana 10.6).
 const (
-	UnitsTransfer = 1_000
-	UnitsToken    = 40_000
-	UnitsOpen     = 80_000 // how far the search for an account's address goes is luck
-	unitsNote     = 60_000
-	unitsNonce    = 1_000
-	unitsBudget   = 500
+	UnitsTransfer = solana.UnitsTransfer
+	UnitsToken    = solana.UnitsToken
+	UnitsOpen     = solana.UnitsOpen
+	unitsNote     = solana.UnitsNote
+	unitsNonce    = solana.UnitsTransfer
+	unitsBudget   = 2 * solana.UnitsBudget
 )
 
 // A Remittance is a payment on Solana.
@@ -193,8 +194,9 @@ func placeIn(all []NonceAccount) int {
 	return slices.IndexFunc(all, func(n NonceAccount) bool { return !n.Open && n.Intent.IsZero() && n.Lamports == 0 })
 }
 
-// PrepareNonceEnd makes the statement of an intent that closes an own nonce account, and takes back what it holds.
-func (c *Circle) PrepareNonceEnd(ctx context.Context, e Errand, at solana.Key) (s statement.Statement, err error) {
+// PrepareNonceEnd makes the statement of an intent that closes an own nonce account, and takes back what it holds. What has the account's nonce and has not landed never lands then: such intents are named,
+// and it is refused unless force is given.
+func (c *Circle) PrepareNonceEnd(ctx context.Context, e Errand, at solana.Key, force bool) (s statement.Statement, err error) {
 	if e.carries, err = c.ground(e.Sender); err != nil {
 		return s, err
 	}
@@ -204,9 +206,34 @@ func (c *Circle) PrepareNonceEnd(ctx context.Context, e Errand, at solana.Key) (
 	if a := e.carries.read.Accounts[at]; a.Kind != solana.NonceAccount || a.Authority != e.carries.own {
 		return s, &RefusedError{fmt.Sprintf("%s is no nonce account of %s: it is %s", at, e.carries.own, a)}
 	}
+	if !force {
+		all, _, err := c.Cases(ctx, []Vault{e.Sender.Vault}, e.Sender.Vault.ID)
+		if err != nil {
+			return s, fmt.Errorf("read which intents use nonce account %s: %w", at, err)
+		}
+		if err := endsNone(all, e.Sender.Chain, at, e.carries.read.Accounts[at].Nonce); err != nil {
+			return s, err
+		}
+	}
 	e.Steps, e.Units = []solana.Step{solana.WithdrawNonce(at, e.carries.own, e.carries.own, e.carries.lamports[at])}, 2*UnitsTransfer
 	e.Hasty = e.Nonce == nil // a nonce that ends cannot give its own end life
 	return c.PrepareErrand(ctx, e)
+}
+
+// endsNone refuses to close a nonce account that intents use which may land yet.
+func endsNone(all []*Case, chain string, at, nonce solana.Key) error {
+	name := fmt.Sprintf("%s nonce %s %s", chain, at, nonce)
+	var uses []string
+	for _, one := range all {
+		if one.Payload == nil || one.Closed() || slices.Contains([]string{"replaced", "failed", "final"}, one.State()) || !slices.Contains(one.Payload.Spends(), name) {
+			continue
+		}
+		uses = append(uses, fmt.Sprintf("%s (%s)", one.ID().Short(), one.State()))
+	}
+	if len(uses) == 0 {
+		return nil
+	}
+	return &RefusedError{fmt.Sprintf("nonce account %s is used by what has not landed, and never would without it: intent %s. Wait until it has, end it (`ostraka tx cancel ID`; once it is signed `ostraka tx void ID`), or close the account all the same with --force", at, strings.Join(uses, ", "))}
 }
 
 // solanaInstead keeps a transaction off the chain by advancing its nonce. A higher fee for the same is asked for by proposing it anew with the same nonce account.

@@ -52,7 +52,7 @@ var errAsking = errors.New("this node is asking its chain endpoint")
 // check compares a transaction with the chain.
 func (c *checker) check(ctx context.Context, asked decide.Question) (checked bool, why string, err error) {
 	if p, ok := asked.Payload.(*payload.Solana); ok {
-		return c.checkSolana(ctx, p)
+		return c.checkSolana(ctx, p, asked.Before)
 	}
 	t, ok := payload.OnEVM(asked.Payload)
 	if !ok {

@@ -2,11 +2,13 @@ package node
 
 import (
 	"context"
+	"math/big"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 	mpc "github.com/ostraka/ostraka/mpc/session"
 	"github.com/ostraka/ostraka/node/decide"
@@ -47,6 +49,11 @@ func AskCoins(panels map[string]*coin.Panel) func(context.Context, decide.Questi
 // AskSolana is how a node with these endpoints looks at what a transaction of Solana hangs on.
 func AskSolana(panels map[string]*sol.Panel) func(context.Context, decide.Question) (bool, string, error) {
 	return (&checker{solana: panels, answers: map[question]*answer{}}).check
+}
+
+// UsualOnSolana is what a node with these endpoints calls a usual fee.
+func UsualOnSolana(panels map[string]*sol.Panel) func(context.Context, payload.Payload) (*big.Int, error) {
+	return (&checker{solana: panels, answers: map[question]*answer{}, fees: map[question]*big.Int{}}).usual
 }
 
 // ErrAsking says that an answer is awaited.

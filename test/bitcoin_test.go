@@ -105,7 +105,7 @@ func (w *bitcoins) mine(ts *testscript.TestScript, _ bool, args []string) {
 	w.chain.Mine(w.t, n)
 }
 
-// mineUntil STATE mines a block a second until the intent in the file id is in a state: nodes look every few seconds. What btcd throws out of a block it puts back into its pool by itself.
+// mineUntil STATE mines a block a second until the intent in the file id is in a state: nodes look each second. What btcd throws out of a block it puts back into its pool by itself.
 func (w *bitcoins) mineUntil(ts *testscript.TestScript, _ bool, args []string) {
 	id := strings.TrimSpace(ts.ReadFile("id"))
 	for range 60 {

@@ -200,7 +200,7 @@ func Enclosed(unsigned []byte) (World, error) {
 		if len(places) != len(e.tables[i].addresses) {
 			return nil, refuse("lookup tables", "%s: %d places, and %d addresses", l.table, len(places), len(e.tables[i].addresses))
 		}
-		all := make([]Key, maxTable)
+		all := make([]Key, int(slices.Max(places))+1) // a message that asks a table for nothing is refused
 		for j, p := range places {
 			all[p] = e.tables[i].addresses[j]
 		}

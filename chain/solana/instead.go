@@ -1,6 +1,7 @@
 package solana
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -60,18 +61,55 @@ func (t *Transaction) does() (out []action) {
 
 // Execution is the compute units that a transaction asks for, or the most that the chain gives, and the accounts that it writes: what its price hangs on.
 func (t *Transaction) Execution() (units uint32, writes []Key) {
-	units = maxUnits
-	for _, in := range t.message.instructions {
-		if t.accounts[in.program].key == ComputeBudget && in.data[0] == 2 {
-			units = uint32(in.data[1]) | uint32(in.data[2])<<8 | uint32(in.data[3])<<16 | uint32(in.data[4])<<24
-		}
-	}
+	units, _ = t.limit()
 	for _, a := range t.accounts {
 		if a.writable {
 			writes = append(writes, a.key)
 		}
 	}
 	return units, writes
+}
+
+// limit is how many compute units it asks for; false: it asks for none, and the most is counted.
+func (t *Transaction) limit() (units uint32, asked bool) {
+	for _, in := range t.message.instructions {
+		if t.accounts[in.program].key == ComputeBudget && in.data[0] == 2 {
+			return binary.LittleEndian.Uint32(in.data[1:]), true
+		}
+	}
+	return maxUnits, false
+}
+
+// Units of compute that one instruction takes at most, a good deal above what the programs of today do.
+const (
+	UnitsTransfer = 1_000  // of System, a transfer
+	UnitsToken    = 40_000 // of Token and Token-2022
+	UnitsOpen     = 80_000 // of Associated Token Account: how far the search for an address goes is luck
+	UnitsNote     = 60_000 // a memo
+	UnitsNonce    = 10_000 // of System, all else
+	UnitsBudget   = 250    // what asks for units or pays for them
+)
+
+// Takes is how many compute units all instructions of a transaction take at most, whatever it asks for. Who pays for more burns it.
+func (t *Transaction) Takes() uint32 {
+	units := uint32(0)
+	for _, in := range t.message.instructions {
+		switch t.accounts[in.program].key {
+		case System:
+			if units += UnitsTransfer; in.data[0] != sysTransfer {
+				units += UnitsNonce - UnitsTransfer
+			}
+		case SPLToken, Token2022:
+			units += UnitsToken
+		case AssociatedTokenAccount:
+			units += UnitsOpen
+		case Memo:
+			units += UnitsNote
+		default:
+			units += UnitsBudget
+		}
+	}
+	return min(units, maxUnits)
 }
 
 // Fee is what execution of so many units costs at a price in millionths of a lamport each, with the signatures; 2⁶⁴ − 1 where it is more than that.

@@ -20,7 +20,10 @@ const (
 )
 
 // AccountRent is what the new token account of a wallet costs at most: its size follows from the mint's extensions.
-func AccountRent(m Account) uint64 {
+func AccountRent(m Account) uint64 { return (rentBytes + accountSize(m)) * rentPerByte }
+
+// accountSize is how many bytes of data the new token account of a wallet has.
+func accountSize(m Account) uint64 {
 	size := uint64(tokenSize)
 	if m.Program == Token2022 {
 		size += 1 + 4 // the account's type; its owner cannot change
@@ -35,7 +38,7 @@ func AccountRent(m Account) uint64 {
 			}
 		}
 	}
-	return (rentBytes + size) * rentPerByte
+	return size
 }
 
 // associated reads instructions that make a wallet's token account.

@@ -196,6 +196,7 @@ func unknownOf(c *client.Case, r client.Review) []string {
 func printExplained(w io.Writer, c *client.Case, d explainDocument) {
 	printFacts(w, c)
 	fmt.Fprintf(w, "State: %s\n", d.State)
+	printCodeSet(w, c)
 	printDecisions(w, c)
 	for _, x := range d.Decisions {
 		if x.Verdict == "" {

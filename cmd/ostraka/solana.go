@@ -278,8 +278,10 @@ func (a *app) nonceOpenCommand() *cobra.Command {
 
 func (a *app) nonceCloseCommand() *cobra.Command {
 	var p nonces
+	force := false
 	c := &cobra.Command{
 		Use: "close", Short: "Propose to close a nonce account of an address, and to take back what it holds", Args: none,
+		Long:    "A payment that has the account's nonce and has not landed never lands once the account is closed: such intents are named, and nothing is proposed unless --force is given.",
 		Example: "  ostraka nonce close --vault treasury --account ops/main --at 8x…",
 		RunE: func(c *cobra.Command, _ []string) error {
 			at, err := solana.ParseKey(p.at)
@@ -287,12 +289,13 @@ func (a *app) nonceCloseCommand() *cobra.Command {
 				return usage("--at: %w", err)
 			}
 			return a.nonceErrand(c.Context(), &p, func(ctx context.Context, c *client.Circle, e client.Errand) (statement.Statement, error) {
-				return c.PrepareNonceEnd(ctx, e, at)
+				return c.PrepareNonceEnd(ctx, e, at, force)
 			})
 		},
 	}
 	p.nonceFlags(c.Flags())
 	c.Flags().StringVar(&p.at, "at", "", "the nonce account (required)")
+	c.Flags().BoolVar(&force, "force", false, "close it though intents use it that have not landed: they never will")
 	return c
 }
 

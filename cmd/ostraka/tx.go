@@ -265,4 +265,12 @@ func printState(w io.Writer, c *client.Case) {
 			fmt.Fprintf(w, "  %s: in block %d\n", v.Node, v.Height)
 		}
 	}
+	printCodeSet(w, c)
+}
+
+// printCodeSet says that a transaction which carries authorizations did what it is for, though its chain calls it failed.
+func printCodeSet(w io.Writer, c *client.Case) {
+	if c.CodeSet() {
+		fmt.Fprintln(w, "The authorizations that it carries took effect all the same: the chain undid only its payment of nothing, which the account's new code refuses. Do not ask for it again.")
+	}
 }

@@ -120,6 +120,8 @@ func (p *Solana) Early(read solana.Readings) error {
 			return fmt.Errorf("what account %s holds contradicts itself where this node reads", n.Address)
 		case a.Kind == solana.Wallet && b.Kind != solana.Wallet:
 			return fmt.Errorf("account %s, which is %s, is not there where this node reads: it waits until it is", n.Address, b)
+		case a.Kind == solana.TokenAccount && sameBut(a, b) && (a.Frozen != b.Frozen || a.MemoRequired != b.MemoRequired || a.Closer != b.Closer):
+			return fmt.Errorf("token account %s is %s where this node reads, and %s in what is asked: it waits until the two are alike; if it stays so, propose it anew", n.Address, a, b)
 		case a.Kind == solana.NonceAccount && b.Kind == solana.NonceAccount && a.Authority == b.Authority && a.Nonce != b.Nonce:
 			return fmt.Errorf("nonce account %s has another nonce where this node reads: if it stays so, another transaction used it: propose this one anew", n.Address)
 		}
@@ -127,13 +129,13 @@ func (p *Solana) Early(read solana.Readings) error {
 	return nil
 }
 
-// used is up to which place of a lookup table a transaction goes, as its unsigned form encloses it: tables grow, and lose nothing.
-func used(said solana.World, table solana.Key) (n int) {
+// sameBut says that two readings are of one token account, and differ at most in what its owner or its mint's authority sets and takes back: a freeze, the wish for a memo, who may close it.
+func sameBut(a, b solana.Account) bool {
+	return b.Kind == solana.TokenAccount && a.Program == b.Program && a.Mint == b.Mint && a.Owner == b.Owner
+}
+
+// used is up to which place of a lookup table a transaction goes, as its unsigned form encloses it: tables grow, and lose nothing. What stands there says nothing of it: System's key is zero.
+func used(said solana.World, table solana.Key) int {
 	all, _ := said.Table(table)
-	for i, k := range all {
-		if k != (solana.Key{}) {
-			n = i + 1
-		}
-	}
-	return n
+	return len(all)
 }

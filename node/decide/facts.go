@@ -148,7 +148,7 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 		r.Verdict, r.Rule, r.Reason = intent.Deny, RuleNonce, by.taken()
 		return r, facts, e, nil
 	}
-	checked, why, err := d.state(ctx, f, replaces)
+	checked, why, err := d.state(ctx, f, replaces, e.rules())
 	switch {
 	case err != nil:
 		// Trouble with our endpoint decides nothing: we wait for it.
@@ -168,10 +168,14 @@ func (d *Desk) rule(ctx context.Context, now time.Time, f *file) (intent.Ruling,
 }
 
 // state compares what is to be signed with the chain, as this node's own endpoint sees it.
-func (d *Desk) state(ctx context.Context, f *file, replaces bool) (checked bool, why string, err error) {
+func (d *Desk) state(ctx context.Context, f *file, replaces, plan bool) (checked bool, why string, err error) {
 	p, vault := f.payload, f.life.Intent().Vault
 	if travels(p) {
-		return d.cfg.Check(ctx, Question{Payload: p, Replacing: replaces, Own: func(id string) bool { return d.Made(vault, id) }})
+		q := Question{Payload: p, Replacing: replaces, Own: func(id string) bool { return d.Made(vault, id) }}
+		if plan { // what the chain takes of all that an officer asks for at once is counted once (spec/sos 5.4)
+			q.Before = d.before(f)
+		}
+		return d.cfg.Check(ctx, q)
 	}
 	if p, ok := p.(*proof); ok && p.AsOf != nil {
 		if !chain.ReadsBlocks(p.Chain()) {
@@ -199,6 +203,7 @@ type Question struct {
 	Payload   payload.Payload
 	Replacing bool                 // it takes the place of another that waits on its chain
 	Own       func(id string) bool // whether a transaction, as its chain names it, is one that this node knows to be signed by the same vault
+	Before    []payload.Payload    // in an emergency on Solana: others of the address that may land before it, the oldest first, at most MaxBefore
 }
 
 // Made says whether a transaction, as its chain names it, is one that this node knows a vault's signature of. Another vault is a stranger, who may replace what waits.

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -206,6 +207,34 @@ func (d *Desk) rival(f *file, may, reserve bool) (by claim, replaces, ok bool) {
 		d.claims[own.id] = own
 	}
 	return by, replaces, ok
+}
+
+// MaxBefore bounds the transactions that are taken to land before another.
+const MaxBefore = 32
+
+// before are the transactions of Solana that this node allowed, or knows to be signed, of the same address, and that may land beside this one: none of them has its nonce.
+func (d *Desk) before(f *file) []payload.Payload {
+	p, ok := f.payload.(*payload.Solana)
+	if !ok {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	own := f.stmt.ID()
+	rivals := d.rivals(d.claims[own])
+	var all []claim
+	for id, c := range d.claims {
+		b, ok := c.does.(*payload.Solana)
+		if ok && id != own && !rivals[id] && (c.ours || c.signed) && b.Owner() == p.Owner() && b.Chain() == p.Chain() {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b claim) int { return cmp.Or(a.created.Compare(b.created), bytes.Compare(a.id[:], b.id[:])) })
+	var out []payload.Payload
+	for _, c := range all[max(0, len(all)-MaxBefore):] {
+		out = append(out, c.does)
+	}
+	return out
 }
 
 // misnamed says why an intent does not take the place of the one that its initiator says. Approvers read that the chain takes one of the two, and would pay twice if it could take both; later:

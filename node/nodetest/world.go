@@ -115,6 +115,8 @@ type World struct {
 	CheckBlock func(h *Host, chain string, b intent.Block) (checked bool, why string, err error)
 	// Usual is what a host's endpoint says that a fee usually is; nil: none is configured.
 	Usual func(h *Host, from evm.Address, tx *evm.Transaction) (*big.Int, error)
+	// UsualOther is Usual of what is on no EVM chain; nil: none is configured.
+	UsualOther func(h *Host, p payload.Payload) (*big.Int, error)
 	// Fate decides over each batch; nil: all live. n counts the host's batches, from 1.
 	Fate func(h *Host, n int, b store.Batch) Fate
 	// Pass is asked for what arrives instead of a frame; nil: the frame itself.
@@ -303,8 +305,12 @@ func (w *World) TryStart(h *Host) error {
 				return w.CheckBlock(h, chain, b)
 			},
 			Usual: func(_ context.Context, p payload.Payload) (*big.Int, error) {
-				if t := onEVM(p); w.Usual != nil && t != nil {
+				t := onEVM(p)
+				switch {
+				case t != nil && w.Usual != nil:
 					return w.Usual(h, t.Sender(), t.Transaction())
+				case t == nil && w.UsualOther != nil:
+					return w.UsualOther(h, p)
 				}
 				return nil, nil
 			},

@@ -240,6 +240,37 @@ func (p *Panel) Readings(ctx context.Context, needs []solana.Read, blockhash sol
 	return r, nil
 }
 
+// Holdings are how much lies in accounts, 0 to MaxAccounts, at least, as more than half of the endpoints say, and what an account without data must hold, agreed on: what changes with every block is not compared.
+func (p *Panel) Holdings(ctx context.Context, keys []solana.Key) (h solana.Holdings, err error) {
+	if h.Least, err = p.MinimumRent(ctx, 0); err != nil || len(keys) == 0 {
+		return h, err
+	}
+	all, err := endpoint.Ask(ctx, &p.Panel, "how much lies in accounts", func(ctx context.Context, m *Client) ([]Account, error) { return m.Accounts(ctx, keys) })
+	if err != nil {
+		return h, err
+	}
+	h.Of = map[solana.Key]solana.Holding{}
+	for i, k := range keys {
+		for j, x := range all {
+			a := x.Value[i]
+			one := solana.Holding{Lamports: a.Lamports, Size: a.Size, Amount: a.amount()}
+			if old := h.Of[k]; j > 0 {
+				one = solana.Holding{Lamports: min(old.Lamports, one.Lamports), Size: min(old.Size, one.Size), Amount: min(old.Amount, one.Amount)}
+			}
+			h.Of[k] = one
+		}
+	}
+	return h, nil
+}
+
+// amount is how many tokens a token account holds, 0 of what is none.
+func (a Account) amount() uint64 {
+	if read, err := a.Read(); err != nil || read.Kind != solana.TokenAccount {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(a.Data[64:])
+}
+
 // Amounts are how many tokens accounts hold at least, as more than half of the endpoints say, 0 of what is no token account: what changes with every block is not compared.
 func (p *Panel) Amounts(ctx context.Context, keys []solana.Key) ([]uint64, error) {
 	all, err := endpoint.Ask(ctx, &p.Panel, "amounts", func(ctx context.Context, m *Client) ([]Account, error) { return m.Accounts(ctx, keys) })
@@ -249,10 +280,7 @@ func (p *Panel) Amounts(ctx context.Context, keys []solana.Key) ([]uint64, error
 	out := make([]uint64, len(keys))
 	for i := range keys {
 		for j, x := range all {
-			amount := uint64(0)
-			if read, err := x.Value[i].Read(); err == nil && read.Kind == solana.TokenAccount {
-				amount = binary.LittleEndian.Uint64(x.Value[i].Data[64:])
-			}
+			amount := x.Value[i].amount()
 			if out[i] = min(out[i], amount); j == 0 {
 				out[i] = amount
 			}

@@ -190,6 +190,13 @@ func TestAccounts(t *testing.T) {
 // build builds a request as an initiator does, reading what is asked for, decodes it as every node does, and signs it.
 func build(t *testing.T, p *sol.Panel, r solana.Request) (raw []byte) {
 	t.Helper()
+	_, raw = decoded(t, p, r)
+	return raw
+}
+
+// decoded is build, with what nodes decode.
+func decoded(t *testing.T, p *sol.Panel, r solana.Request) (*solana.Transaction, []byte) {
+	t.Helper()
 	c := solana.Context{Chain: litesvm.Chain, Own: func(k solana.Key) ([3]uint32, bool) { return [3]uint32{}, k == own }}
 	hash := r.Blockhash
 	if r.Nonce != nil {
@@ -224,7 +231,7 @@ func build(t *testing.T, p *sol.Panel, r solana.Request) (raw []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signed.Raw
+	return tx, signed.Raw
 }
 
 // lands sends twice, and finds what was sent.
