@@ -72,7 +72,7 @@ func TestBitcoinStories(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &bitcoins{t, c, chain}
-	vars := map[string]string{client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHAIN": regtest, "MINER": btcd.Address}
+	vars := map[string]string{client.FileVariable: c.ContextsFile(), "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHAIN": regtest, "MINER": btcd.Address, "RPC": regtest + "=" + chain.URL, "SECOND": regtest + "=" + strings.Replace(chain.URL, "127.0.0.1", "localhost", 1)}
 	scripts, err := filepath.Glob("testdata/bitcoin/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no stories: %v", err)

@@ -32,23 +32,44 @@ type Endpoint struct {
 	URL   string // may hold credentials
 }
 
-// ParseEndpoint reads CHAIN=URL. Its error holds nothing of the URL.
+// ParseEndpoint reads CHAIN=URL, of a chain that can be read. Its error holds nothing of the URL.
 func ParseEndpoint(text string) (Endpoint, error) {
 	chain, url, ok := strings.Cut(text, "=")
 	if !ok {
 		return Endpoint{}, errors.New("an endpoint is CHAIN=URL, such as eip155:1=https://…")
 	}
-	if bitcoinChain(chain) {
-		_, err := dialBitcoin(Endpoint{chain, url})
-		return Endpoint{chain, url}, err
+	var err error
+	switch namespace, _, _ := strings.Cut(chain, ":"); namespace {
+	case "eip155":
+		err = dialEVM(Endpoint{chain, url})
+	case "bip122":
+		_, err = dialBitcoin(Endpoint{chain, url})
+	default:
+		err = fmt.Errorf("chain %.64q cannot be read: this release reads chains like Ethereum (eip155:1) and Bitcoin (bip122:000000000019d6689c085ae165831e93)", chain)
 	}
-	if _, err := number(chain); err != nil {
+	if err != nil {
 		return Endpoint{}, err
 	}
-	if _, err := rpc.NewEVM(url, rpc.Options{}); err != nil {
-		return Endpoint{}, fmt.Errorf("%s: %w", chain, err)
-	}
 	return Endpoint{chain, url}, nil
+}
+
+// ParseEVM is ParseEndpoint for who makes transactions of chains like Ethereum.
+func ParseEVM(text string) (Endpoint, error) {
+	e, err := ParseEndpoint(text)
+	if err == nil {
+		_, err = number(e.Chain)
+	}
+	return e, err
+}
+
+func dialEVM(e Endpoint) error {
+	if _, err := number(e.Chain); err != nil {
+		return err
+	}
+	if _, err := rpc.NewEVM(e.URL, rpc.Options{}); err != nil {
+		return fmt.Errorf("%s: %w", e.Chain, err)
+	}
+	return nil
 }
 
 // number is an EVM chain's.
@@ -56,7 +77,7 @@ func number(chain string) (uint64, error) {
 	digits, ok := strings.CutPrefix(chain, "eip155:")
 	n, err := strconv.ParseUint(digits, 10, 64)
 	if !ok || err != nil || strconv.FormatUint(n, 10) != digits {
-		return 0, fmt.Errorf("chain %.64q cannot be read: this release reads chains like Ethereum, eip155:1, and Bitcoin, bip122:000000000019d6689c085ae165831e93", chain)
+		return 0, fmt.Errorf("chain %.64q is none like Ethereum: give one such as eip155:1", chain)
 	}
 	return n, nil
 }
