@@ -70,11 +70,21 @@ type coinReader struct {
 	q       verify.Enquiry
 	o       Options
 	rule    block.Rule
-	book    *coinBook
 
-	head, from uint32
-	tip        psbt.ID // at head
-	before     psbt.ID // the block before from
+	head uint32
+	tip  psbt.ID // at head
+	*readSoFar
+}
+
+// readSoFar is what was read up to a block.
+type readSoFar struct {
+	book   *coinBook
+	from   uint32
+	before psbt.ID // the block before from
+	next   uint32  // the first that was not read yet
+	last   psbt.ID // the block before next, once one was read
+	bits   uint32  // its target; 0: none was read
+	time   time.Time
 }
 
 func newCoinReader(clients []*coin.Client, q verify.Enquiry, o Options) (*coinReader, error) {
@@ -86,7 +96,8 @@ func newCoinReader(clients []*coin.Client, q verify.Enquiry, o Options) (*coinRe
 	if r.rule, err = block.RuleOf(n); err != nil {
 		return nil, err
 	}
-	r.book, err = newCoinBook(n, q)
+	book, err := newCoinBook(n, q)
+	r.readSoFar = &readSoFar{book: book}
 	return r, err
 }
 
@@ -96,48 +107,75 @@ func (r *coinReader) read(ctx context.Context) (out verify.Facts, err error) {
 	if err := r.meet(ctx); err != nil {
 		return out, err
 	}
-	if r.from, err = r.begin(ctx); err != nil {
+	if old := r.o.Kept.take(r.q, r.o); old != nil && (old.next <= r.head || old.next == r.head+1 && old.last == r.tip) {
+		old.book.learn(r.q.Known)
+		r.readSoFar = old
+	} else {
+		if r.from, err = r.begin(ctx); err != nil {
+			return out, err
+		}
+		r.next = r.from
+	}
+	at, err := r.at()
+	if err != nil {
 		return out, err
 	}
-	at := r.head
-	if r.o.At != nil {
-		if *r.o.At > uint64(r.head) {
-			return out, fmt.Errorf("%s has no block %d: it is beyond the chain's newest, %d", r.first().Endpoint(), *r.o.At, r.head)
-		}
-		if at = uint32(*r.o.At); at < r.from {
-			return out, fmt.Errorf("balances as of block %d cannot be told from blocks that are read from %d on: give a later --at, or an earlier --from-block", at, r.from)
-		}
-	}
-	out = verify.Facts{Chain: r.q.Chain, Height: uint64(r.head), Block: r.tip.String(), At: uint64(at), From: uint64(r.from)}
+	out = verify.Facts{Chain: r.q.Chain, Height: uint64(r.head), Block: r.tip.String(), At: uint64(at), AtBlock: r.tip.String(), From: uint64(r.from)}
 	if err := r.walk(ctx, func(height uint32, b *block.Block) error {
-		if height == r.from {
-			r.before = b.Previous
-		}
 		if err := r.book.take(b, height); err != nil {
 			return err
 		}
-		if height == at {
+		if height == at && at < r.head {
 			out.AtBlock = b.Hash.String()
-			r.book.weigh(&out)
+			out.Addresses = r.book.weigh()
 		}
-		out.Time = blockTime(b.Header)
 		return nil
 	}); err != nil {
 		return out, err
 	}
-	r.book.tell(&out)
-	if r.from > 0 { // its hash is what the blocks that were read follow: so an endpoint cannot have them begin too late
-		h, err := r.first().Header(ctx, r.before)
-		if err != nil {
-			return out, err
-		}
-		out.Before = blockTime(h)
-		if r.o.From == nil && len(r.q.Addresses) > 0 && !out.Before.Before(r.since()) {
-			return out, fmt.Errorf("%s contradicts itself: by its word block %d is the first of %s or later, and the block before has %s: it lies, or is another kind of node",
-				r.first().Endpoint(), r.from, statement.FormatTime(r.since()), statement.FormatTime(out.Before))
-		}
+	if at == r.head {
+		out.Addresses = r.book.weigh()
 	}
-	return out, r.stays(ctx)
+	r.book.tell(&out)
+	out.Time = r.time
+	if out.Before, err = r.bound(ctx); err != nil {
+		return out, err
+	}
+	if err := r.stays(ctx); err != nil {
+		return out, err
+	}
+	r.o.Kept.keep(r.q, r.o, r.readSoFar)
+	return out, nil
+}
+
+// at is the block of the balances.
+func (r *coinReader) at() (uint32, error) {
+	switch {
+	case r.o.At == nil:
+		return r.head, nil
+	case *r.o.At > uint64(r.head):
+		return 0, fmt.Errorf("%s has no block %d: it is beyond the chain's newest, %d", r.first().Endpoint(), *r.o.At, r.head)
+	case *r.o.At < uint64(r.from):
+		return 0, fmt.Errorf("balances as of block %d cannot be told from blocks that are read from %d on: give a later --at, or an earlier --from-block", *r.o.At, r.from)
+	}
+	return uint32(*r.o.At), nil
+}
+
+// bound is the time of the block before the first. Its hash is what the blocks that were read follow: so an endpoint cannot have them begin too late.
+func (r *coinReader) bound(ctx context.Context) (before time.Time, err error) {
+	if r.from == 0 {
+		return before, nil
+	}
+	h, err := r.first().Header(ctx, r.before)
+	if err != nil {
+		return before, err
+	}
+	before = blockTime(h)
+	if r.o.From == nil && len(r.q.Addresses) > 0 && !before.Before(r.since()) {
+		return before, fmt.Errorf("%s contradicts itself: by its word block %d is the first of %s or later, and the block before has %s: it lies, or is another kind of node",
+			r.first().Endpoint(), r.from, statement.FormatTime(r.since()), statement.FormatTime(before))
+	}
+	return before, nil
 }
 
 func blockTime(h block.Header) time.Time { return time.Unix(int64(h.Time), 0).UTC() }
@@ -233,14 +271,15 @@ type fetched struct {
 	err error
 }
 
-// walk takes each block from the first to the newest, in order, while the next are fetched.
+// walk takes each block from the first that was not read to the newest, in order, while the next are fetched.
 func (r *coinReader) walk(ctx context.Context, take func(height uint32, b *block.Block) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	line := make(chan chan fetched, blocksAhead)
+	start, end := uint64(r.next), uint64(r.head)
 	go func() {
 		defer close(line)
-		for h := uint64(r.from); h <= uint64(r.head); h++ {
+		for h := start; h <= end; h++ {
 			one := make(chan fetched, 1)
 			select {
 			case line <- one:
@@ -253,42 +292,40 @@ func (r *coinReader) walk(ctx context.Context, take func(height uint32, b *block
 			}()
 		}
 	}()
-	var last *block.Block
-	height := r.from
 	for one := range line {
 		f := <-one
 		if f.err != nil {
 			return f.err
 		}
-		if n := height - r.from; n%tellEvery == 0 {
-			r.o.Progress(fmt.Sprintf("%s: block %d of %d to %d", r.first().Endpoint(), height, r.from, r.head))
+		if (uint64(r.next)-start)%tellEvery == 0 {
+			r.o.Progress(fmt.Sprintf("%s: block %d of %d to %d", r.first().Endpoint(), r.next, r.from, r.head))
 		}
-		if err := r.follows(last, f.b, height); err != nil {
+		if err := r.follows(f.b); err != nil {
 			return err
 		}
-		if err := take(height, f.b); err != nil {
+		if err := take(r.next, f.b); err != nil {
 			return err
 		}
-		last, height = f.b, height+1
+		r.last, r.bits, r.time, r.next = f.b.Hash, f.b.Bits, blockTime(f.b.Header), r.next+1
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if last == nil || last.Hash != r.tip {
-		return &movedError{r.first().Endpoint(), uint64(r.head)}
+	if r.last != r.tip {
+		return &movedError{r.first().Endpoint(), end}
 	}
 	return nil
 }
 
 // follows holds a block to the one before it: who has no part of the network's work cannot go on from a chain with blocks that cost nothing.
-func (r *coinReader) follows(last, b *block.Block, height uint32) error {
-	bits := uint32(0)
-	if last != nil {
-		if bits = last.Bits; b.Previous != last.Hash {
-			return &movedError{r.first().Endpoint(), uint64(height)}
-		}
+func (r *coinReader) follows(b *block.Block) error {
+	switch {
+	case r.bits == 0:
+		r.before = b.Previous
+	case b.Previous != r.last:
+		return &movedError{r.first().Endpoint(), uint64(r.next)}
 	}
-	if err := r.rule.Check(height, b.Bits, bits); err != nil {
+	if err := r.rule.Check(r.next, b.Bits, r.bits); err != nil {
 		return fmt.Errorf("%s shows block %s: %w: it lies", r.first().Endpoint(), b.Hash, err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -303,4 +304,50 @@ func TestParseBitcoinEndpoint(t *testing.T) {
 	if err != nil || e.Chain != regtest || e.URL != "http://user:secret@127.0.0.1:8332" {
 		t.Errorf("%+v, %v", e, err)
 	}
+}
+
+// Who asks again is told the same as who asks for the first time, for the blocks alone that came since; what does not follow is read anew.
+func TestKept(t *testing.T) {
+	n := btcd.Start(t)
+	v := vaultOn(t, n)
+	_, paid := n.Pay(t, v.taproot, 5_000_000)
+	n.Pay(t, v.taproot, 600_000)
+	n.Mine(t, 1) // 150
+	calls := 0
+	url := (&liar{to: n.URL, changes: map[string]func([]json.RawMessage, string) (string, bool){
+		"getblock": func(_ []json.RawMessage, result string) (string, bool) { calls++; return result, true },
+	}}).serve(t)
+	e, err := onchain.ParseEndpoint(regtest + "=" + url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := verify.Enquiry{Chain: regtest, Addresses: []string{v.address}, Since: timeOf(t, n, 1).Add(verify.BlockClock)}
+	kept := &onchain.Kept{}
+	look := func(name string, blocks int, o onchain.Options) {
+		t.Helper()
+		fresh := onchain.Gather(t.Context(), []onchain.Endpoint{e}, q, o)
+		calls, o.Kept = 0, kept
+		again := onchain.Gather(t.Context(), []onchain.Endpoint{e}, q, o)
+		if fresh.Unread != "" || !reflect.DeepEqual(fresh, again) || calls != blocks {
+			t.Errorf("%s: %d blocks were read, want %d\n%+v\n%+v", name, calls, blocks, fresh, again)
+		}
+	}
+	look("first", 150, onchain.Options{})
+	look("nothing new", 0, onchain.Options{})
+	gone := v.reclaim(paid)
+	n.Mine(t, 2) // 152
+	look("two more", 2, onchain.Options{})
+	q.Known = [][32]byte{logged(gone)}
+	n.Invalidate(t, n.Hash(t, 152))
+	n.Mine(t, 2) // 153
+	look("another chain", 1+153, onchain.Options{})
+	n.Invalidate(t, n.Hash(t, 153))
+	look("a shorter one", 152, onchain.Options{})
+	at := uint64(151)
+	look("as of a block before", 152, onchain.Options{At: &at})
+	from := uint64(150)
+	look("from another block on", 3, onchain.Options{From: &from})
+	q.Addresses = append(q.Addresses, btcd.Address)
+	look("another address", 3, onchain.Options{From: &from})
+	look("the same", 0, onchain.Options{From: &from})
 }

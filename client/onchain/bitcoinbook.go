@@ -45,16 +45,21 @@ func newCoinBook(n bitcoin.Network, q verify.Enquiry) (*coinBook, error) {
 		}
 		b.pays, b.owners[string(s)] = append(b.pays, s), i
 	}
-	for _, id := range q.Known {
-		slices.Reverse(id[:]) // logs file the bytes that an id writes, the last first
-		b.known[id] = true
-	}
+	b.learn(q.Known)
 	for _, a := range q.Assets {
 		if a.Contract == "" {
 			b.asset = a
 		}
 	}
 	return b, nil
+}
+
+// learn adds ids that logs tell of.
+func (b *coinBook) learn(ids [][32]byte) {
+	for _, id := range ids {
+		slices.Reverse(id[:]) // logs file the bytes that an id writes, the last first
+		b.known[id] = true
+	}
 }
 
 // take notes what a block does to the addresses.
@@ -149,21 +154,22 @@ func (b *coinBook) spend(blk *block.Block, in block.Transaction, height uint32) 
 	return nil
 }
 
-// weigh writes down what lies at each address by now.
-func (b *coinBook) weigh(out *verify.Facts) {
+// weigh is what lies at each address by now.
+func (b *coinBook) weigh() (out []verify.AddressFacts) {
 	for i, text := range b.texts {
 		x := verify.Balance{Asset: b.asset.Name, Amount: strconv.FormatUint(b.sums[i], 10)}
 		if b.asset.Decimals >= 0 {
 			x.Units = evm.FormatUnits(new(big.Int).SetUint64(b.sums[i]), uint8(b.asset.Decimals)) + " " + b.asset.Name
 		}
-		out.Addresses = append(out.Addresses, verify.AddressFacts{Address: text, Balances: []verify.Balance{x}})
+		out = append(out, verify.AddressFacts{Address: text, Balances: []verify.Balance{x}})
 	}
+	return out
 }
 
 // tell writes down what took coins of each address.
 func (b *coinBook) tell(out *verify.Facts) {
-	out.Mined = b.mined
+	out.Mined = slices.Clone(b.mined)
 	for i := range out.Addresses {
-		out.Addresses[i].Spends = b.spends[i]
+		out.Addresses[i].Spends = slices.Clone(b.spends[i])
 	}
 }

@@ -96,6 +96,7 @@ func Chains(all []Endpoint) (out []string) {
 // Options of Gather. At may be nil: balances are those of the newest block. From too: of Bitcoin, blocks are read from when the first address was given out.
 type Options struct {
 	At, From *uint64
+	Kept     *Kept // of Bitcoin, what was read before; nil: all is read each time
 	Progress func(text string)
 }
 

@@ -47,6 +47,7 @@ type verification struct {
 	endpoints []onchain.Endpoint
 	heights   map[string]uint64 // of balances, by chain
 	begins    map[string]uint64 // the first block that is read, by chain
+	kept      onchain.Kept      // blocks that were read before
 	expected  map[string]string // identities, hex, by operator
 	named     [][3]string       // vault, chain, address
 	cache     string            // folder; empty: none
@@ -424,7 +425,7 @@ func (v *verification) judge(ctx context.Context, a *app, sources []published.So
 func (v *verification) ask(ctx context.Context, a *app, r *verify.Report) (all []verify.Facts) {
 	for _, chain := range onchain.Chains(v.endpoints) {
 		mine := slices.DeleteFunc(slices.Clone(v.endpoints), func(e onchain.Endpoint) bool { return e.Chain != chain })
-		o := onchain.Options{Progress: func(text string) { a.progress("%s", text) }}
+		o := onchain.Options{Kept: &v.kept, Progress: func(text string) { a.progress("%s", text) }}
 		if h, ok := v.heights[chain]; ok {
 			o.At = &h
 		}
