@@ -109,7 +109,7 @@ func (r *Report) enquireBitcoin(chain string) Enquiry {
 	return q
 }
 
-// coins are those that a request of Bitcoin spends.
+// coins are those that a signed request of Bitcoin spends. Where its change goes is an address of the vault, whether or not anybody gave it out: what is spent from there is compared too.
 func (q *request) coins() []string {
 	if !bitcoinChain(q.intent.Chain) {
 		return nil
@@ -118,7 +118,22 @@ func (q *request) coins() []string {
 	if err != nil {
 		return nil // that is said of the request
 	}
+	for _, o := range tx.Outputs() {
+		if o.Change != nil {
+			q.vault.changeTo(o.Address, q.intent.Chain, o.Change.Path, q.first)
+		}
+	}
 	return tx.Spends()
+}
+
+// changeTo adds an address to those of the vault, in their order.
+func (x *vault) changeTo(address, chain string, path [3]uint32, at time.Time) {
+	if slices.ContainsFunc(x.out.Addresses, func(a Address) bool { return a.Address == address && a.Chain == chain }) {
+		return
+	}
+	a := Address{Address: address, Chain: chain, Path: statement.FormatPath(path[:]...), Account: x.accounts[statement.FormatPath(path[:2]...)], Given: at, Change: true}
+	n, _ := slices.BinarySearchFunc(x.out.Addresses, a, func(a, b Address) int { return strings.Compare(a.Path+a.Chain, b.Path+b.Chain) })
+	x.out.Addresses = slices.Insert(x.out.Addresses, n, a)
 }
 
 // A coinComparison is of one vault on one network of Bitcoin.

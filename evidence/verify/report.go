@@ -204,8 +204,9 @@ type Address struct {
 	Path    string    `json:"path"`
 	Account string    `json:"account"` // department/account
 	Given   time.Time `json:"given"`
-	Proof   *Control  `json:"proof,omitempty"` // the newest proof of control
-	Named   bool      `json:"named,omitempty"` // by the reader: the logs do not show it
+	Proof   *Control  `json:"proof,omitempty"`  // the newest proof of control
+	Named   bool      `json:"named,omitempty"`  // by the reader: the logs do not show it
+	Change  bool      `json:"change,omitempty"` // of Bitcoin: nobody gave it out, and change of a signed request goes there
 	Chained *OnChain  `json:"on_chain,omitempty"`
 }
 
