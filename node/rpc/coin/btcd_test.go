@@ -396,7 +396,7 @@ func TestHeader(t *testing.T) {
 	}
 	raw := fmt.Sprintf("%q", fmt.Sprintf("%x", h.Bytes()))
 	for name, c := range map[string]struct{ says, want string }{
-		"another block's": {raw, "it lies"}, "half of one": {raw[:82] + `"`, "what is no header"}, "a number": {"7", "another type"},
+		"another block's": {raw, "it lies"}, "half of one": {raw[:83] + `"`, "what is no header"}, "a number": {"7", "another type"},
 	} {
 		m := serve(t, script{"getblockheader": result(c.says)}).Members()[0]
 		if _, err := m.Header(t.Context(), before); err == nil || !strings.Contains(err.Error(), c.want) {
