@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/btcsuite/btcd/btcec/v2/schnorr"
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/chain/bitcoin/block"
 	"github.com/ostraka/ostraka/chain/bitcoin/psbt"
 	"github.com/ostraka/ostraka/client/onchain"
 	"github.com/ostraka/ostraka/crypto/group/secp256k1"
@@ -267,19 +270,29 @@ func TestBeginsTooLate(t *testing.T) {
 
 // A chain that is reorganised while it is read is read anew; one that is so each time is not read.
 func TestReorganised(t *testing.T) {
+	first := uint64(1)
 	for name, c := range map[string]struct {
-		times int
-		want  string
-	}{"once": {1, ""}, "always": {100, "the chain is being reorganised; verify again"}} {
+		times  int
+		method string // at which it is
+		o      onchain.Options
+		want   string
+	}{
+		"once":            {1, "getblock", onchain.Options{}, ""},
+		"at the very end": {1, "getblockheader", onchain.Options{From: &first}, ""},
+		"always":          {100, "getblock", onchain.Options{}, "the chain is being reorganised; verify again"},
+	} {
 		n := btcd.Start(t)
 		v := vaultOn(t, n)
 		n.Pay(t, v.taproot, 5_000_000)
 		n.Mine(t, 3) // 150 to 152
 		q := verify.Enquiry{Chain: regtest, Addresses: []string{v.address}, Since: timeOf(t, n, 100).Add(verify.BlockClock)}
 		left := c.times
+		var mu sync.Mutex
 		url := (&liar{to: n.URL, changes: map[string]func([]json.RawMessage, string) (string, bool){
-			"getblock": func(p []json.RawMessage, result string) (string, bool) {
-				if height := n.Height(t); left > 0 && string(p[0]) == fmt.Sprintf("%q", n.Hash(t, height-1)) {
+			c.method: func(p []json.RawMessage, result string) (string, bool) {
+				mu.Lock()
+				defer mu.Unlock()
+				if height := n.Height(t); left > 0 && (c.method == "getblockheader" || string(p[0]) == fmt.Sprintf("%q", n.Hash(t, height-1))) {
 					left--
 					n.Invalidate(t, n.Hash(t, height-1))
 					n.Mine(t, 3)
@@ -287,9 +300,36 @@ func TestReorganised(t *testing.T) {
 				return result, true
 			},
 		}}).serve(t)
-		f := ask(t, q, onchain.Options{}, url)
-		if !strings.Contains(f.Unread, c.want) || (f.Unread == "") != (c.want == "") || c.want == "" && (f.Height != 153 || f.Block != n.Hash(t, 153) || f.Addresses[0].Balances[0].Amount != "5000000") || c.want != "" && left != c.times-3 {
+		f := ask(t, q, c.o, url)
+		if !strings.Contains(f.Unread, c.want) || (f.Unread == "") != (c.want == "") || c.want == "" && (f.Height != 153 || f.Block != n.Hash(t, 153) || f.Addresses[0].Balances[0].Amount != "5000000") || c.want != "" && left > c.times-3 {
 			t.Errorf("%s: %d reorganisations left; %+v", name, left, f)
+		}
+	}
+}
+
+// A block whose target is easier than its network takes is no block, whatever follows from it.
+func TestEasyBlocks(t *testing.T) {
+	n := btcd.Start(t)
+	coinbase := &psbt.Tx{Version: 2, Ins: []psbt.In{{Outpoint: psbt.Outpoint{Index: 0xffffffff}, Script: []byte{1, 7}}}, Outs: []psbt.Out{{Amount: 50, Script: []byte{0x51}}}}
+	for bits, want := range map[uint32]string{0x207fffff: "", 0x2100ffff: "is easier than the network takes"} {
+		h := block.Header{Version: 4, Previous: psbt.ID(btcd.ID(t, n.Hash(t, 0))), Root: coinbase.ID(), Time: 1_700_000_000, Bits: bits}
+		for id := h.ID(); id[31] > 0x7e; id = h.ID() {
+			h.Nonce++
+		}
+		raw := append(append(h.Bytes(), 1), coinbase.Bytes()...)
+		url := (&liar{to: n.URL, changes: map[string]func([]json.RawMessage, string) (string, bool){
+			"getblockcount": func([]json.RawMessage, string) (string, bool) { return "1", true },
+			"getblockhash": func(p []json.RawMessage, result string) (string, bool) {
+				if string(p[0]) == "1" {
+					return fmt.Sprintf("%q", h.ID()), true
+				}
+				return result, true
+			},
+			"getblock": func([]json.RawMessage, string) (string, bool) { return fmt.Sprintf(`"%x"`, raw), true },
+		}}).serve(t)
+		from := uint64(1)
+		if f := ask(t, verify.Enquiry{Chain: regtest}, onchain.Options{From: &from}, url); !strings.Contains(f.Unread, want) || (f.Unread == "") != (want == "") {
+			t.Errorf("target %08x: %+v", bits, f)
 		}
 	}
 }
@@ -313,9 +353,9 @@ func TestKept(t *testing.T) {
 	_, paid := n.Pay(t, v.taproot, 5_000_000)
 	n.Pay(t, v.taproot, 600_000)
 	n.Mine(t, 1) // 150
-	calls := 0
+	var calls atomic.Int64
 	url := (&liar{to: n.URL, changes: map[string]func([]json.RawMessage, string) (string, bool){
-		"getblock": func(_ []json.RawMessage, result string) (string, bool) { calls++; return result, true },
+		"getblock": func(_ []json.RawMessage, result string) (string, bool) { calls.Add(1); return result, true },
 	}}).serve(t)
 	e, err := onchain.ParseEndpoint(regtest + "=" + url)
 	if err != nil {
@@ -326,10 +366,11 @@ func TestKept(t *testing.T) {
 	look := func(name string, blocks int, o onchain.Options) {
 		t.Helper()
 		fresh := onchain.Gather(t.Context(), []onchain.Endpoint{e}, q, o)
-		calls, o.Kept = 0, kept
+		calls.Store(0)
+		o.Kept = kept
 		again := onchain.Gather(t.Context(), []onchain.Endpoint{e}, q, o)
-		if fresh.Unread != "" || !reflect.DeepEqual(fresh, again) || calls != blocks {
-			t.Errorf("%s: %d blocks were read, want %d\n%+v\n%+v", name, calls, blocks, fresh, again)
+		if fresh.Unread != "" || !reflect.DeepEqual(fresh, again) || calls.Load() != int64(blocks) {
+			t.Errorf("%s: %d blocks were read, want %d\n%+v\n%+v", name, calls.Load(), blocks, fresh, again)
 		}
 	}
 	look("first", 150, onchain.Options{})

@@ -174,7 +174,7 @@ func (r *Report) reconcileBitcoin(f Facts) {
 		}
 		x.conclude()
 	}
-	r.elsewhereTaken(f, found)
+	r.elsewhereTaken(f)
 	r.notInBlocks(f, found)
 	r.reads(f)
 	r.concludeReserves(f, reserves)
@@ -261,7 +261,7 @@ func (x *coinComparison) conclude() {
 }
 
 // elsewhereTaken finds what logs tell that the chain took for good where it took another that spends the same coin. A request that was signed twice has two ids, and either is it.
-func (r *Report) elsewhereTaken(f Facts, found map[[32]byte]bool) {
+func (r *Report) elsewhereTaken(f Facts) {
 	by := map[string][32]byte{}
 	for _, a := range f.Addresses {
 		for _, s := range a.Spends {
@@ -271,7 +271,7 @@ func (r *Report) elsewhereTaken(f Facts, found map[[32]byte]bool) {
 		}
 	}
 	for _, s := range r.signed {
-		if len(s.took) == 0 || s.chain != f.Chain || found[s.id] {
+		if len(s.took) == 0 || s.chain != f.Chain {
 			continue
 		}
 		for _, c := range s.coins {
