@@ -2,9 +2,11 @@ package node_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/btcsuite/btcd/txscript/v2"
 	"github.com/btcsuite/btcd/wire/v2"
@@ -190,6 +192,25 @@ func TestBitcoinWithRecovery(t *testing.T) {
 	}
 	if p := r.Vaults[0].Protected[0]; p.Chain != regtest || p.Of != "each coin of its Taproot addresses, and none of its other ones" || len(p.Key) != 64 || p.After != "144 blocks without a move" || p.Class != verify.Proved {
 		t.Errorf("the chain is said to enforce %+v", p)
+	}
+	// A chain that has the transaction is held to the logs by its id, and asked about where its change went, which nobody gave out.
+	k := slices.IndexFunc(r.Vaults[0].Addresses, func(a verify.Address) bool { return a.Change })
+	if k < 0 || r.Vaults[0].Addresses[k].Path != "m/0/1/9" || len(r.Enquire(regtest).Addresses) != len(r.Vaults[0].Addresses) {
+		t.Fatalf("%+v", r.Vaults[0].Addresses)
+	}
+	tx, err := bitcoin.Decode(raw, m.holding().Vault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := verify.Spend{Time: m.Now.Add(-3 * time.Hour), Coins: tx.Spends()}
+	if _, err := hex.Decode(s.ID[:], []byte(tx.ID().String())); err != nil {
+		t.Fatal(err)
+	}
+	other := s
+	other.ID[0] ^= 1
+	r.Reconcile([]verify.Facts{{Chain: regtest, Endpoints: []string{"http://x"}, Time: m.Now, Addresses: []verify.AddressFacts{{Address: r.Vaults[0].Addresses[k].Address, Spends: []verify.Spend{s, other}}}}})
+	if on := r.Vaults[0].Addresses[k].Chained; on == nil || on.Outgoing != 2 || len(on.Unlogged) != 1 || on.Unlogged[0] != hex.EncodeToString(other.ID[:]) {
+		t.Errorf("%+v", on)
 	}
 }
 

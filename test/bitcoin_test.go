@@ -52,7 +52,9 @@ func bitcoinStories(t *testing.T, chain *btcd.Node) {
 		},
 	})
 	w := &bitcoins{t, c, chain}
-	tell(t, c, stories(t, "bitcoin"), w.commands(), map[string]string{"CHAIN": regtest, "MINER": btcd.Address})
+	tell(t, c, stories(t, "bitcoin"), w.commands(), map[string]string{
+		"CHAIN": regtest, "MINER": btcd.Address, "RPC": regtest + "=" + chain.URL, "SECOND": regtest + "=" + strings.Replace(chain.URL, "127.0.0.1", "localhost", 1),
+	})
 }
 
 // bitcoins are what the stories of testdata/bitcoin work with.

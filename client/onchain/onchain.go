@@ -32,19 +32,44 @@ type Endpoint struct {
 	URL   string // may hold credentials
 }
 
-// ParseEndpoint reads CHAIN=URL. Its error holds nothing of the URL.
+// ParseEndpoint reads CHAIN=URL, of a chain that can be read. Its error holds nothing of the URL.
 func ParseEndpoint(text string) (Endpoint, error) {
 	chain, url, ok := strings.Cut(text, "=")
 	if !ok {
 		return Endpoint{}, errors.New("an endpoint is CHAIN=URL, such as eip155:1=https://…")
 	}
-	if _, err := number(chain); err != nil {
+	var err error
+	switch namespace, _, _ := strings.Cut(chain, ":"); namespace {
+	case "eip155":
+		err = dialEVM(Endpoint{chain, url})
+	case "bip122":
+		_, err = dialBitcoin(Endpoint{chain, url})
+	default:
+		err = fmt.Errorf("chain %.64q cannot be read: this release reads chains like Ethereum (eip155:1) and Bitcoin (bip122:000000000019d6689c085ae165831e93)", chain)
+	}
+	if err != nil {
 		return Endpoint{}, err
 	}
-	if _, err := rpc.NewEVM(url, rpc.Options{}); err != nil {
-		return Endpoint{}, fmt.Errorf("%s: %w", chain, err)
-	}
 	return Endpoint{chain, url}, nil
+}
+
+// ParseEVM is ParseEndpoint for who makes transactions of chains like Ethereum.
+func ParseEVM(text string) (Endpoint, error) {
+	e, err := ParseEndpoint(text)
+	if err == nil {
+		_, err = number(e.Chain)
+	}
+	return e, err
+}
+
+func dialEVM(e Endpoint) error {
+	if _, err := number(e.Chain); err != nil {
+		return err
+	}
+	if _, err := rpc.NewEVM(e.URL, rpc.Options{}); err != nil {
+		return fmt.Errorf("%s: %w", e.Chain, err)
+	}
+	return nil
 }
 
 // number is an EVM chain's.
@@ -52,7 +77,7 @@ func number(chain string) (uint64, error) {
 	digits, ok := strings.CutPrefix(chain, "eip155:")
 	n, err := strconv.ParseUint(digits, 10, 64)
 	if !ok || err != nil || strconv.FormatUint(n, 10) != digits {
-		return 0, fmt.Errorf("chain %.64q cannot be read: this release reads chains like Ethereum, eip155:1", chain)
+		return 0, fmt.Errorf("chain %.64q is none like Ethereum: give one such as eip155:1", chain)
 	}
 	return n, nil
 }
@@ -68,9 +93,10 @@ func Chains(all []Endpoint) (out []string) {
 	return out
 }
 
-// Options of Gather. At may be nil: balances are those of the newest block.
+// Options of Gather. At may be nil: balances are those of the newest block. From too: of Bitcoin, blocks are read from when the first address was given out.
 type Options struct {
-	At       *uint64
+	At, From *uint64
+	Kept     *Kept // of Bitcoin, what was read before; nil: all is read each time
 	Progress func(text string)
 }
 
@@ -85,6 +111,13 @@ func Gather(ctx context.Context, endpoints []Endpoint, q verify.Enquiry, o Optio
 	if len(endpoints) > maxEndpoints {
 		return unread(fmt.Errorf("%d endpoints are given for it, at most %d are asked", len(endpoints), maxEndpoints))
 	}
+	if bitcoinChain(q.Chain) {
+		facts, err := gatherBitcoin(ctx, endpoints, q, o)
+		if out.Endpoints = facts.Endpoints; err != nil {
+			return unread(err)
+		}
+		return facts
+	}
 	for _, e := range endpoints {
 		c, err := rpc.NewEVM(e.URL, rpc.Options{Timeout: callTime, MaxBody: maxBlock})
 		if err != nil {
@@ -92,19 +125,24 @@ func Gather(ctx context.Context, endpoints []Endpoint, q verify.Enquiry, o Optio
 		}
 		clients, out.Endpoints = append(clients, c), append(out.Endpoints, c.Endpoint())
 	}
-	var err error
+	facts, err := steady(func() (verify.Facts, error) { return gather(ctx, clients, q, o) })
+	if err != nil {
+		return unread(err)
+	}
+	facts.Endpoints = out.Endpoints
+	return facts
+}
+
+// steady reads a chain until it is not reorganised meanwhile, a few times at most.
+func steady(read func() (verify.Facts, error)) (out verify.Facts, err error) {
 	for range rereads {
-		var facts verify.Facts
-		if facts, err = gather(ctx, clients, q, o); err == nil {
-			facts.Endpoints = out.Endpoints
-			return facts
-		}
+		out, err = read()
 		var moved *movedError
 		if !errors.As(err, &moved) {
 			break
 		}
 	}
-	return unread(err)
+	return out, err
 }
 
 // movedError says that a block was replaced while the chain was read.
@@ -160,9 +198,7 @@ func checkChain(ctx context.Context, c *rpc.EVM, want uint64) error {
 
 // same wants two endpoints to say the same: one of them lies, or is on another fork.
 func same(a, b verify.Facts, by, other string) error {
-	differ := func(what string, x, y any) error {
-		return fmt.Errorf("%s and %s contradict one another about %s: %v and %v; one of them is behind, on another fork, or lies: ask a third, and believe none meanwhile", by, other, what, x, y)
-	}
+	differ := func(what string, x, y any) error { return contradict(by, other, what, x, y) }
 	if a.Block != b.Block || a.AtBlock != b.AtBlock {
 		return differ(fmt.Sprintf("block %d", a.Height), a.Block, b.Block)
 	}
@@ -185,6 +221,10 @@ func same(a, b verify.Facts, by, other string) error {
 		}
 	}
 	return nil
+}
+
+func contradict(by, other, what string, x, y any) error {
+	return fmt.Errorf("%s and %s contradict one another about %s: %v and %v; one of them is behind, on another fork, or lies: ask a third, and believe none meanwhile", by, other, what, x, y)
 }
 
 func hashes(a verify.AddressFacts) (out []string) {

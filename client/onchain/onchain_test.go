@@ -326,4 +326,7 @@ func TestParseEndpoint(t *testing.T) {
 	if err != nil || e.Chain != "eip155:1" || e.URL != "https://rpc.example/key=secret" {
 		t.Errorf("%+v, %v", e, err)
 	}
+	if _, err := onchain.ParseEVM(regtest + "=http://x"); err == nil || !strings.Contains(err.Error(), "is none like Ethereum") {
+		t.Errorf("Bitcoin for who makes transactions of Ethereum: %v", err)
+	}
 }

@@ -39,7 +39,7 @@ func (a *app) sosCall(c context.Context, s *sweep, account, vault, name string) 
 	if len(s.rpc) != 1 || account == "" {
 		return usage("give --account, and one endpoint: --rpc eip155:1=https://…")
 	}
-	e, err := onchain.ParseEndpoint(s.rpc[0])
+	e, err := onchain.ParseEVM(s.rpc[0])
 	if err != nil {
 		return usage("--rpc: %w", err)
 	}

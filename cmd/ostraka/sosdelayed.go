@@ -53,7 +53,7 @@ func (l *delayedLook) rpcFlag(c *cobra.Command) {
 func (l *delayedLook) panels() (map[string]*rpc.Panel, error) {
 	urls := map[string][]string{}
 	for _, text := range l.rpc {
-		e, err := onchain.ParseEndpoint(text)
+		e, err := onchain.ParseEVM(text)
 		if err != nil {
 			return nil, usage("--rpc: %w", err)
 		}

@@ -237,7 +237,7 @@ func (s *sweep) plan(ctx context.Context, a *app) (doc sweepDocument, err error)
 	}
 	asked := map[string]bool{}
 	for _, text := range s.rpc {
-		e, err := onchain.ParseEndpoint(text)
+		e, err := onchain.ParseEVM(text)
 		if err != nil {
 			return doc, usage("--rpc: %w", err)
 		}

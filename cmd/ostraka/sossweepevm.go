@@ -30,7 +30,7 @@ type evmTransfer struct {
 
 // onChain lists what the vault's addresses hold on one chain: tokens first, the chain's own coin last; and which of them cannot pay for that.
 func (s *sweep) onChain(ctx context.Context, a *app, text string) (lines []*sweepLine, lacks []gasLack, err error) {
-	e, err := onchain.ParseEndpoint(text)
+	e, err := onchain.ParseEVM(text)
 	if err != nil {
 		return nil, nil, usage("--rpc: %w", err)
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client/disclose"
 	"github.com/ostraka/ostraka/client/onchain"
 	"github.com/ostraka/ostraka/client/published"
@@ -37,16 +36,18 @@ var refetchWait = 2 * time.Second // shorter in tests
 
 // A verification is what `verify` and `watch` are asked for.
 type verification struct {
-	circle, at, rpc, witness, operator, address, release, maintainer []string
-	insecure                                                         bool
-	shelf                                                            shelf
+	circle, at, from, rpc, witness, operator, address, release, maintainer []string
+	insecure                                                               bool
+	shelf                                                                  shelf
 	costs
 
 	places    []string
 	options   verify.Options
 	hardware  string // file of certificates
 	endpoints []onchain.Endpoint
-	heights   map[string]uint64 // by chain; "": of the only one
+	heights   map[string]uint64 // of balances, by chain
+	begins    map[string]uint64 // the first block that is read, by chain
+	kept      onchain.Kept      // blocks that were read before
 	expected  map[string]string // identities, hex, by operator
 	named     [][3]string       // vault, chain, address
 	cache     string            // folder; empty: none
@@ -100,6 +101,7 @@ func (v *verification) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&v.circle, "circle", nil, "id of the circle that it must be, as its operators publish it elsewhere: 64 digits")
 	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…); several of one chain must agree")
+	f.StringArrayVar(&v.from, "from-block", nil, "HEIGHT, or CHAIN=HEIGHT: of Bitcoin, the block from which coins are looked for (default: from when the first address was given out)")
 	f.StringArrayVar(&v.at, "at", nil, "HEIGHT, or CHAIN=HEIGHT: balances as of this block, for proof of reserves (default: the newest)")
 	f.StringArrayVar(&v.witness, "witness", nil, "witness key of somebody outside the circle whose cosignatures count")
 	f.StringVar(&v.hardware, "hardware-roots", "", "file of certificates of makers of hardware (PEM): those count that the charter lists, beside those in this program")
@@ -174,11 +176,11 @@ func (v *verification) parse(places []string) error {
 		if i < 0 || statement.CheckLabel(vault) != nil {
 			return usage("--address %.200q is not VAULT=CHAIN:ADDRESS, such as treasury=eip155:1:0x…", text)
 		}
-		a, err := evm.ParseAddress(account[i+1:])
+		a, err := verify.ParseAddress(account[:i], account[i+1:])
 		if err != nil {
 			return usage("--address of vault %s: %w", vault, err)
 		}
-		v.named = append(v.named, [3]string{vault, account[:i], a.String()})
+		v.named = append(v.named, [3]string{vault, account[:i], a})
 	}
 	if err := v.parseHeights(); err != nil {
 		return err
@@ -245,10 +247,20 @@ func identities(given []string) (out disclose.Pins, err error) {
 	return out, nil
 }
 
-func (v *verification) parseHeights() error {
+func (v *verification) parseHeights() (err error) {
 	chains := onchain.Chains(v.endpoints)
-	v.heights = map[string]uint64{}
-	for _, text := range v.at {
+	if v.heights, err = heights("--at", v.at, chains); err != nil {
+		return err
+	}
+	chains = slices.DeleteFunc(chains, func(chain string) bool { return !strings.HasPrefix(chain, "bip122:") })
+	v.begins, err = heights("--from-block", v.from, chains)
+	return err
+}
+
+// heights reads blocks of chains that are asked, each HEIGHT or CHAIN=HEIGHT.
+func heights(flag string, texts, chains []string) (map[string]uint64, error) {
+	out := map[string]uint64{}
+	for _, text := range texts {
 		chain, digits, named := strings.Cut(text, "=")
 		if !named {
 			chain, digits = "", text
@@ -257,20 +269,20 @@ func (v *verification) parseHeights() error {
 		if !named && len(chains) == 1 {
 			chain = chains[0]
 		}
-		_, twice := v.heights[chain]
+		_, twice := out[chain]
 		switch {
 		case err != nil:
-			return usage("--at %.80q is neither HEIGHT nor CHAIN=HEIGHT", text)
+			return nil, usage("%s %.80q is neither HEIGHT nor CHAIN=HEIGHT", flag, text)
 		case !named && len(chains) != 1:
-			return usage("--at %d: of which chain? Give CHAIN=HEIGHT, and an --rpc for each", height)
+			return nil, usage("%s %d: of which chain? Give CHAIN=HEIGHT, and an --rpc for each", flag, height)
 		case named && !slices.Contains(chains, chain):
-			return usage("--at %.80q: no --rpc is given for %.40s", text, chain)
+			return nil, usage("%s %.80q: no --rpc is given for %.40s", flag, text, chain)
 		case twice:
-			return usage("--at is given twice for one chain")
+			return nil, usage("%s is given twice for one chain", flag)
 		}
-		v.heights[chain] = height
+		out[chain] = height
 	}
-	return nil
+	return out, nil
 }
 
 // run fetches, verifies and compares. Logs of which others saw more, and which may have gone on since, are fetched again a few times, as long as
@@ -413,9 +425,12 @@ func (v *verification) judge(ctx context.Context, a *app, sources []published.So
 func (v *verification) ask(ctx context.Context, a *app, r *verify.Report) (all []verify.Facts) {
 	for _, chain := range onchain.Chains(v.endpoints) {
 		mine := slices.DeleteFunc(slices.Clone(v.endpoints), func(e onchain.Endpoint) bool { return e.Chain != chain })
-		o := onchain.Options{Progress: func(text string) { a.progress("%s", text) }}
+		o := onchain.Options{Kept: &v.kept, Progress: func(text string) { a.progress("%s", text) }}
 		if h, ok := v.heights[chain]; ok {
 			o.At = &h
+		}
+		if h, ok := v.begins[chain]; ok {
+			o.From = &h
 		}
 		all = append(all, onchain.Gather(ctx, mine, r.Enquire(chain), o))
 	}
@@ -429,7 +444,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		Long: "Takes any number of nodes (https://HOST:PORT), logs and disclosures, of the web or of folders, of as many operators as there are. Believes none of them: every\n" +
 			"leaf is hashed up to what its log signed, every signature is checked here, and the logs are held to one another. Needs no account and no key.\n" +
 			"With --rpc each outgoing transaction of each address must stand in the logs of t operators who held the key. What a chain says is the word of the\n" +
-			"endpoint: give your own, or several. With --evidence DIR, and what a disclosure carries, it says of each place what clouds and sighters bear out: keys, certificates\n" +
+			"endpoint: give your own, or several. Of Bitcoin every block is read since the first address was given out, which takes its time (--timeout). With --evidence DIR, and what a disclosure carries, it says of each place what clouds and sighters bear out: keys, certificates\n" +
 			"and names that judge it are yours alone, in DIR/keys, DIR/roots and --sighters. Exit code 4 if a claim does not hold, 1 if nothing could be read. What each claim means: spec/verify.\n" +
 			"The address of a node is that of its people's port, 7701 unless it was changed; 7700 is the port between nodes.",
 		Example: "  ostraka verify https://acme.example:7701 https://bolt.example:7701 https://cora.example:7701 --rpc eip155:1=https://rpc.example\n" +

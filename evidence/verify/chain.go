@@ -24,6 +24,7 @@ type Enquiry struct {
 	Known     [][32]byte // ids of the transactions that logs tell of as signed, of this chain or of one that is not shown
 	Assets    []Asset    // of the chain, that the charter lists
 	Safes     []Safe     // with a delay, likewise
+	Since     time.Time  // of Bitcoin: when the first of the addresses was given out; zero: no log says
 }
 
 // Facts are what endpoints of one chain say, for Reconcile. Several that are asked must say the same.
@@ -38,6 +39,10 @@ type Facts struct {
 	AtBlock   string
 	Addresses []AddressFacts
 	Safes     []SafeFacts // in the enquiry's order
+
+	From   uint64     // of Bitcoin: the first block that was read; coins that were paid before are not known
+	Before time.Time  // of the block before it; zero: there is none
+	Mined  [][32]byte // of Bitcoin: those that the enquiry knows and that stand in a block
 }
 
 // AddressFacts are about one address.
@@ -48,6 +53,7 @@ type AddressFacts struct {
 	Balances []Balance
 	Outgoing []Outgoing // its transactions that were found, by nonce
 	Gaps     []Gap      // nonces that are used, and by what was not found
+	Spends   []Spend    // of Bitcoin: what took coins of it, in the chain's order
 }
 
 // A Balance is how much of an asset an address holds.
@@ -90,6 +96,7 @@ type signedLeaf struct {
 	need    int
 	first   time.Time // when a log first told
 	took    []string  // whose logs tell that the chain took it for good
+	coins   []string  // of Bitcoin: that it spends
 }
 
 // noteSigned keeps what logs tell of a request's signatures, for comparison with chains.
@@ -113,6 +120,7 @@ func (v *verifier) noteSigned(q *request) {
 			if tx, err := evm.ParseUnsigned(q.intent.Transaction); err == nil {
 				s.nonce = tx.Facts().Nonce
 			}
+			s.coins = q.coins()
 		}
 		v.report.signed = append(v.report.signed, s)
 	}
@@ -141,6 +149,9 @@ func evmChain(name string) bool { return strings.HasPrefix(name, "eip155:") }
 
 // Enquire says what is to be asked of a chain. A key signs on every chain of its kind, whatever chain its address was given out for.
 func (r *Report) Enquire(chain string) Enquiry {
+	if bitcoinChain(chain) {
+		return r.enquireBitcoin(chain)
+	}
 	q := Enquiry{Chain: chain}
 	for _, v := range r.Vaults {
 		for _, a := range v.Addresses {
@@ -217,10 +228,14 @@ func (r *Report) Reconcile(all []Facts) {
 }
 
 func (r *Report) reconcileChain(f Facts) {
-	c := ChainReport{Chain: f.Chain, Endpoints: f.Endpoints, Height: f.Height, Block: f.Block, Time: f.Time, At: f.At, AtBlock: f.AtBlock, Unread: f.Unread}
+	c := ChainReport{Chain: f.Chain, Endpoints: f.Endpoints, Height: f.Height, Block: f.Block, Time: f.Time, At: f.At, AtBlock: f.AtBlock, From: f.From, Unread: f.Unread}
 	r.OnChains = append(r.OnChains, c)
 	if f.Unread != "" {
 		r.failAs(Attested, "chain "+f.Chain, "it was read, and compared with the logs", "", f.Unread)
+		return
+	}
+	if bitcoinChain(f.Chain) {
+		r.reconcileBitcoin(f)
 		return
 	}
 	reserves, found := map[string]*Reserve{}, map[[32]byte]bool{}
@@ -462,9 +477,9 @@ func (r *Report) reserve(sums map[string]*Reserve, f Facts, a Address, balances 
 	if a.Proof == nil || !r.Time.Before(a.Proof.Expires) {
 		return
 	}
-	if p := a.Proof; p.Height > 0 && p.Height == f.At && "0x"+p.Block != f.AtBlock {
+	if p := a.Proof; p.Height > 0 && p.Height == f.At && p.Block != strings.TrimPrefix(f.AtBlock, "0x") {
 		r.failAs(Attested, "address "+a.Address, "its proof of control speaks of a block of the chain", "as "+strings.Join(f.Endpoints, " and ")+" says",
-			fmt.Sprintf("it names %s as block %d, and the chain has %s", "0x"+p.Block, p.Height, f.AtBlock))
+			fmt.Sprintf("it names %s as block %d, and the chain has %s", p.Block, p.Height, strings.TrimPrefix(f.AtBlock, "0x")))
 		return
 	}
 	for _, b := range balances {

@@ -203,7 +203,7 @@ func TestProofOfAnotherBlock(t *testing.T) {
 	r := told()
 	r.Vaults[0].Addresses[0].Proof.Height, r.Vaults[0].Addresses[0].Proof.Block = 90, "9b"
 	r.Reconcile([]Facts{facts()})
-	if got := failedOf(r); len(r.Reserves) != 0 || !strings.Contains(got, "it names 0x9b as block 90, and the chain has 0x9a") {
+	if got := failedOf(r); len(r.Reserves) != 0 || !strings.Contains(got, "it names 9b as block 90, and the chain has 9a") {
 		t.Errorf("%s; %+v", got, r.Reserves)
 	}
 	r = told()

@@ -157,6 +157,8 @@ type Vault struct {
 	Coverage    []Coverage  `json:"coverage,omitempty"` // of its keys, by backups
 
 	Protected []Protection `json:"protected,omitempty"` // what chains themselves enforce for it; none: no chain does
+
+	keyed time.Time // when the first of its keys came into force; zero: that is not shown
 }
 
 // A Key is one of a vault's root keys.
@@ -202,8 +204,9 @@ type Address struct {
 	Path    string    `json:"path"`
 	Account string    `json:"account"` // department/account
 	Given   time.Time `json:"given"`
-	Proof   *Control  `json:"proof,omitempty"` // the newest proof of control
-	Named   bool      `json:"named,omitempty"` // by the reader: the logs do not show it
+	Proof   *Control  `json:"proof,omitempty"`  // the newest proof of control
+	Named   bool      `json:"named,omitempty"`  // by the reader: the logs do not show it
+	Change  bool      `json:"change,omitempty"` // of Bitcoin: nobody gave it out, and change of a signed request goes there
 	Chained *OnChain  `json:"on_chain,omitempty"`
 }
 
@@ -224,11 +227,12 @@ type OnChain struct {
 	At        uint64    `json:"at"`      // the block of its balances
 	Balance   string    `json:"balance"` // of the chain's own coin, smallest unit
 	Balances  []Balance `json:"balances"`
-	Nonce     uint64    `json:"nonce"`    // how many nonces its key used
+	Nonce     uint64    `json:"nonce"`    // how many nonces its key used; of Bitcoin 0
 	Outgoing  int       `json:"outgoing"` // transactions that were found
 	Unlogged  []string  `json:"unlogged"` // those that stand in no log, or in fewer than t
 	Newer     []string  `json:"newer,omitempty"`
 	Unchecked []string  `json:"unchecked,omitempty"` // what could not be compared, and why
+	Recovered []string  `json:"recovered,omitempty"` // of Bitcoin: transactions by which the recovery key, outside the vault, took coins
 }
 
 // An Asset of the charter.
@@ -248,6 +252,7 @@ type ChainReport struct {
 	Time      time.Time `json:"time"`
 	At        uint64    `json:"at"` // the block of the balances
 	AtBlock   string    `json:"at_block"`
+	From      uint64    `json:"from,omitempty"`   // of Bitcoin: the first block that was read
 	Unread    string    `json:"unread,omitempty"` // why it was not read
 }
 

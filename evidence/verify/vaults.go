@@ -179,6 +179,9 @@ func (v *verifier) nameHolders(x *vault) {
 			basis += fmt.Sprintf(" by reshare %d", plan.Number)
 		}
 		v.report.claim(Proved, subject, fmt.Sprintf("%d of %s must sign together with its %s key %x", rec.Threshold, strings.Join(names, ", "), k.suite, rec.Public.Bytes()), basis)
+		for _, at := range v.epochs[k.chain.Links()[0].Record.Hash()] { // the earliest: one honest log is enough
+			x.out.keyed = first(x.out.keyed, at)
+		}
 		x.out.Keys = append(x.out.Keys, Key{
 			Suite: k.suite, PublicKey: fmt.Sprintf("%x", rec.Public.Bytes()), Epoch: rec.Epoch, Since: k.since[rec.Hash()], Epochs: len(k.chain.Links()),
 		})
@@ -340,7 +343,7 @@ func (v *verifier) readAccounts(x *vault) {
 			x.accounts[statement.FormatPath(a.Path[:]...)] = a.Department + "/" + a.Name
 		}
 	}
-	seen, good, taproot := map[string]bool{}, 0, false
+	seen, good, taproot := map[string]int{}, 0, false
 	for _, h := range v.logs {
 		for _, l := range h.leaves {
 			d := v.docs[l.ID]
@@ -348,7 +351,8 @@ func (v *verifier) readAccounts(x *vault) {
 				continue
 			}
 			a, err := charter.DecodeAddress(d.content)
-			if err == nil && seen[a.Chain+" "+a.Address] {
+			if n := seen[a.Chain+" "+a.Address]; err == nil && n > 0 { // the earliest time counts: whoever would hide what was paid there has to change all logs
+				x.out.Addresses[n-1].Given = first(x.out.Addresses[n-1].Given, l.Time)
 				continue
 			}
 			if err == nil {
@@ -358,11 +362,11 @@ func (v *verifier) readAccounts(x *vault) {
 				v.report.fail("operator "+h.operator, "each address that it gave out follows from its vault's key", fmt.Sprintf("one of vault %s does not: %v", x.Name, err))
 				continue
 			}
-			seen[a.Chain+" "+a.Address] = true
 			good++
 			taproot = taproot || a.Suite == charter.SuiteBIP340
 			account := x.accounts[a.Path[:2].String()]
 			x.out.Addresses = append(x.out.Addresses, Address{Address: a.Address, Chain: a.Chain, Path: a.Path.String(), Account: account, Given: l.Time})
+			seen[a.Chain+" "+a.Address] = len(x.out.Addresses)
 		}
 	}
 	if good > 0 {
@@ -370,6 +374,14 @@ func (v *verifier) readAccounts(x *vault) {
 	}
 	v.protect(x, taproot)
 	slices.SortFunc(x.out.Addresses, func(a, b Address) int { return strings.Compare(a.Path+a.Chain, b.Path+b.Chain) })
+}
+
+// first is the earlier of two times; zero is none.
+func first(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (x *vault) derives(a charter.Address) error {

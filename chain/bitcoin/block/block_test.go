@@ -304,6 +304,7 @@ func FuzzParse(f *testing.F) {
 			if !bytes.Equal(written(got), b) {
 				t.Fatalf("%x: written as %x", b, written(got))
 			}
+			_ = got.Witnessed()
 			for _, tx := range got.Transactions {
 				whole, err := psbt.ParseTx(tx.Raw)
 				if err != nil || whole.ID() != tx.TxID || !bytes.Equal(whole.Bytes(), tx.Raw) || tx.HasWitness() || !bytes.Equal(whole.Bare(), tx.Bare()) {

@@ -378,3 +378,29 @@ func wantEndpointError(t *testing.T, name string, err error, host, says string) 
 		}
 	}
 }
+
+// A header is the one of its hash, or the endpoint lies.
+func TestHeader(t *testing.T) {
+	n := btcd.Start(t)
+	c, err := coin.New(n.URL, rpc.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, before := psbt.ID(btcd.ID(t, n.Hash(t, 7))), psbt.ID(btcd.ID(t, n.Hash(t, 6)))
+	h, err := c.Header(t.Context(), id)
+	if err != nil || h.ID() != id || h.Previous != before {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if _, err := c.Header(t.Context(), psbt.ID{9}); !isCallError(err) {
+		t.Errorf("a header of no block: %v", err)
+	}
+	raw := fmt.Sprintf("%q", fmt.Sprintf("%x", h.Bytes()))
+	for name, c := range map[string]struct{ says, want string }{
+		"another block's": {raw, "it lies"}, "half of one": {raw[:83] + `"`, "what is no header"}, "a number": {"7", "another type"},
+	} {
+		m := serve(t, script{"getblockheader": result(c.says)}).Members()[0]
+		if _, err := m.Header(t.Context(), before); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
