@@ -1,6 +1,7 @@
 package onchain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/evidence/verify"
 	"github.com/ostraka/ostraka/node/rpc"
+	"github.com/ostraka/ostraka/node/rpc/sol"
 )
 
 // Bounds.
@@ -32,17 +34,32 @@ type Endpoint struct {
 	URL   string // may hold credentials
 }
 
+// kinds say what is read, by the first part of a chain's id: each checks the id, and the endpoint's URL.
+var kinds = map[string]func(chain, url string) error{
+	"eip155": func(chain, url string) error {
+		_, bad := number(chain)
+		_, err := rpc.NewEVM(url, rpc.Options{})
+		return cmp.Or(bad, err)
+	},
+	"solana": func(chain, url string) error {
+		_, err := sol.New(url, rpc.Options{})
+		return cmp.Or(solanaChain(chain), err)
+	},
+}
+
 // ParseEndpoint reads CHAIN=URL. Its error holds nothing of the URL.
 func ParseEndpoint(text string) (Endpoint, error) {
 	chain, url, ok := strings.Cut(text, "=")
 	if !ok {
 		return Endpoint{}, errors.New("an endpoint is CHAIN=URL, such as eip155:1=https://…")
 	}
-	if _, err := number(chain); err != nil {
-		return Endpoint{}, err
+	kind, _, _ := strings.Cut(chain, ":")
+	check := kinds[kind]
+	if check == nil {
+		return Endpoint{}, fmt.Errorf("chain %.64q cannot be read: this release reads chains like Ethereum, eip155:1, and networks of Solana, solana:…", chain)
 	}
-	if _, err := rpc.NewEVM(url, rpc.Options{}); err != nil {
-		return Endpoint{}, fmt.Errorf("%s: %w", chain, err)
+	if err := check(chain, url); err != nil {
+		return Endpoint{}, fmt.Errorf("%.64q: %w", chain, err)
 	}
 	return Endpoint{chain, url}, nil
 }
@@ -52,7 +69,7 @@ func number(chain string) (uint64, error) {
 	digits, ok := strings.CutPrefix(chain, "eip155:")
 	n, err := strconv.ParseUint(digits, 10, 64)
 	if !ok || err != nil || strconv.FormatUint(n, 10) != digits {
-		return 0, fmt.Errorf("chain %.64q cannot be read: this release reads chains like Ethereum, eip155:1", chain)
+		return 0, fmt.Errorf("chain %.64q is none like Ethereum, which are eip155: and a number", chain)
 	}
 	return n, nil
 }
@@ -84,6 +101,9 @@ func Gather(ctx context.Context, endpoints []Endpoint, q verify.Enquiry, o Optio
 	unread := func(err error) verify.Facts { out.Unread = err.Error(); return out }
 	if len(endpoints) > maxEndpoints {
 		return unread(fmt.Errorf("%d endpoints are given for it, at most %d are asked", len(endpoints), maxEndpoints))
+	}
+	if strings.HasPrefix(q.Chain, solanaKind) {
+		return gatherSolana(ctx, endpoints, q, o)
 	}
 	for _, e := range endpoints {
 		c, err := rpc.NewEVM(e.URL, rpc.Options{Timeout: callTime, MaxBody: maxBlock})

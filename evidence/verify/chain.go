@@ -38,6 +38,7 @@ type Facts struct {
 	AtBlock   string
 	Addresses []AddressFacts
 	Safes     []SafeFacts // in the enquiry's order
+	Solana    []SolanaFacts
 }
 
 // AddressFacts are about one address.
@@ -90,6 +91,8 @@ type signedLeaf struct {
 	need    int
 	first   time.Time // when a log first told
 	took    []string  // whose logs tell that the chain took it for good
+	tookAt  time.Time // when a log first told that; of Solana alone
+	slot    string    // what the chain gives once; of Solana alone
 }
 
 // noteSigned keeps what logs tell of a request's signatures, for comparison with chains.
@@ -113,6 +116,7 @@ func (v *verifier) noteSigned(q *request) {
 			if tx, err := evm.ParseUnsigned(q.intent.Transaction); err == nil {
 				s.nonce = tx.Facts().Nonce
 			}
+			s.noteSolana(v, q)
 		}
 		v.report.signed = append(v.report.signed, s)
 	}
@@ -139,12 +143,17 @@ func (v *verifier) covers() map[string]time.Time {
 
 func evmChain(name string) bool { return strings.HasPrefix(name, "eip155:") }
 
+// kin says whether one key has one address on both chains.
+func kin(a, b string) bool {
+	return a == b || evmChain(a) && evmChain(b) || solanaChain(a) && solanaChain(b)
+}
+
 // Enquire says what is to be asked of a chain. A key signs on every chain of its kind, whatever chain its address was given out for.
 func (r *Report) Enquire(chain string) Enquiry {
 	q := Enquiry{Chain: chain}
 	for _, v := range r.Vaults {
 		for _, a := range v.Addresses {
-			if (a.Chain == chain || evmChain(a.Chain) && evmChain(chain)) && !slices.Contains(q.Addresses, a.Address) {
+			if kin(a.Chain, chain) && !slices.Contains(q.Addresses, a.Address) {
 				q.Addresses = append(q.Addresses, a.Address)
 			}
 		}
@@ -221,6 +230,10 @@ func (r *Report) reconcileChain(f Facts) {
 	r.OnChains = append(r.OnChains, c)
 	if f.Unread != "" {
 		r.failAs(Attested, "chain "+f.Chain, "it was read, and compared with the logs", "", f.Unread)
+		return
+	}
+	if solanaChain(f.Chain) {
+		r.reconcileSolana(f)
 		return
 	}
 	reserves, found := map[string]*Reserve{}, map[[32]byte]bool{}
@@ -496,7 +509,7 @@ func (r *Report) concludeReserves(f Facts, sums map[string]*Reserve) {
 		if s.Chain != f.Chain {
 			continue
 		}
-		r.claim(Attested, "reserves", fmt.Sprintf("%s on %s after block %d, at %s whose keys signed for it", cmp.Or(s.Units, s.Amount+" of "+s.Asset), s.Chain, s.Height, count(s.Addresses, "address", "addresses")),
+		r.claim(Attested, "reserves", fmt.Sprintf("%s on %s after %s %d, at %s whose keys signed for it", cmp.Or(s.Units, s.Amount+" of "+s.Asset), s.Chain, heightWord(s.Chain), s.Height, count(s.Addresses, "address", "addresses")),
 			fmt.Sprintf("the balances are the word of %s for block %s; that the vault's holders control the addresses is proved by statements that have not expired", strings.Join(f.Endpoints, " and "), s.Block))
 	}
 }
