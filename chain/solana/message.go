@@ -61,6 +61,15 @@ type lookup struct {
 
 // parseMessage reads a message strictly, as spec/chain-solana 4 says.
 func parseMessage(b []byte) (*message, error) {
+	m, err := scanMessage(b)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.check(len(b))
+}
+
+// scanMessage reads a message's parts, each in its one form. Its header and indices may be any.
+func scanMessage(b []byte) (*message, error) {
 	if len(b) == 0 {
 		return nil, refuse("message", "is empty")
 	}
@@ -94,9 +103,6 @@ func parseMessage(b []byte) (*message, error) {
 	}
 	if r.err != nil {
 		return nil, r.err
-	}
-	if err := m.check(len(b)); err != nil {
-		return nil, err
 	}
 	if !bytes.Equal(m.encode(), b) {
 		return nil, refuse("message", "is not equal to its own encoding")

@@ -32,22 +32,28 @@ type Endpoint struct {
 	URL   string // may hold credentials
 }
 
+// kinds are what can be read, by the first part of a chain's id: each checks the id, and the endpoint's URL.
+var kinds = map[string]func(Endpoint) error{
+	"eip155": dialEVM,
+	"bip122": func(e Endpoint) error {
+		_, err := dialBitcoin(e)
+		return err
+	},
+	"solana": dialSolana,
+}
+
 // ParseEndpoint reads CHAIN=URL, of a chain that can be read. Its error holds nothing of the URL.
 func ParseEndpoint(text string) (Endpoint, error) {
 	chain, url, ok := strings.Cut(text, "=")
 	if !ok {
 		return Endpoint{}, errors.New("an endpoint is CHAIN=URL, such as eip155:1=https://…")
 	}
-	var err error
-	switch namespace, _, _ := strings.Cut(chain, ":"); namespace {
-	case "eip155":
-		err = dialEVM(Endpoint{chain, url})
-	case "bip122":
-		_, err = dialBitcoin(Endpoint{chain, url})
-	default:
-		err = fmt.Errorf("chain %.64q cannot be read: this release reads chains like Ethereum (eip155:1) and Bitcoin (bip122:000000000019d6689c085ae165831e93)", chain)
+	kind, _, _ := strings.Cut(chain, ":")
+	dial := kinds[kind]
+	if dial == nil {
+		return Endpoint{}, fmt.Errorf("chain %.64q cannot be read: this release reads chains like Ethereum (eip155:1), Bitcoin (bip122:000000000019d6689c085ae165831e93) and Solana (solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp)", chain)
 	}
-	if err != nil {
+	if err := dial(Endpoint{chain, url}); err != nil {
 		return Endpoint{}, err
 	}
 	return Endpoint{chain, url}, nil
@@ -117,6 +123,9 @@ func Gather(ctx context.Context, endpoints []Endpoint, q verify.Enquiry, o Optio
 			return unread(err)
 		}
 		return facts
+	}
+	if strings.HasPrefix(q.Chain, solanaKind) {
+		return gatherSolana(ctx, endpoints, q, o)
 	}
 	for _, e := range endpoints {
 		c, err := rpc.NewEVM(e.URL, rpc.Options{Timeout: callTime, MaxBody: maxBlock})

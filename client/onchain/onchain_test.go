@@ -317,7 +317,7 @@ func TestManyNonces(t *testing.T) {
 }
 
 func TestParseEndpoint(t *testing.T) {
-	for _, bad := range []string{"", "http://x", "eip155:1", "eip155:01=http://x", "eip155:=http://x", "bip122:0=http://x", "eip155:1=ftp://x", "eip155:1=http://", "eip155:1=http://secret@%zz"} {
+	for _, bad := range []string{"", "http://x", "eip155:1", "eip155:01=http://x", "eip155:=http://x", "bip122:0=http://x", "eip155:1=ftp://x", "eip155:1=http://", "eip155:1=http://secret@%zz", "solana:=http://x", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvd0=http://x", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp1=http://x", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp=http://secret@%zz"} {
 		if _, err := onchain.ParseEndpoint(bad); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", bad, err)
 		}
@@ -328,5 +328,8 @@ func TestParseEndpoint(t *testing.T) {
 	}
 	if _, err := onchain.ParseEVM(regtest + "=http://x"); err == nil || !strings.Contains(err.Error(), "is none like Ethereum") {
 		t.Errorf("Bitcoin for who makes transactions of Ethereum: %v", err)
+	}
+	if e, err := onchain.ParseEndpoint("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp=https://rpc.example/?key=secret"); err != nil || e.Chain != "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp" || e.URL != "https://rpc.example/?key=secret" {
+		t.Errorf("%+v, %v", e, err)
 	}
 }

@@ -39,6 +39,7 @@ type Facts struct {
 	AtBlock   string
 	Addresses []AddressFacts
 	Safes     []SafeFacts // in the enquiry's order
+	Solana    []SolanaFacts
 
 	From   uint64     // of Bitcoin: the first block that was read; coins that were paid before are not known
 	Before time.Time  // of the block before it; zero: there is none
@@ -97,6 +98,8 @@ type signedLeaf struct {
 	first   time.Time // when a log first told
 	took    []string  // whose logs tell that the chain took it for good
 	coins   []string  // of Bitcoin: that it spends
+	tookAt  time.Time // when a log first told that; of Solana alone
+	slot    string    // what the chain gives once; of Solana alone
 }
 
 // noteSigned keeps what logs tell of a request's signatures, for comparison with chains.
@@ -121,6 +124,7 @@ func (v *verifier) noteSigned(q *request) {
 				s.nonce = tx.Facts().Nonce
 			}
 			s.coins = q.coins()
+			s.noteSolana(v, q)
 		}
 		v.report.signed = append(v.report.signed, s)
 	}
@@ -147,6 +151,11 @@ func (v *verifier) covers() map[string]time.Time {
 
 func evmChain(name string) bool { return strings.HasPrefix(name, "eip155:") }
 
+// kin says whether one key has one address on both chains.
+func kin(a, b string) bool {
+	return a == b || evmChain(a) && evmChain(b) || solanaChain(a) && solanaChain(b)
+}
+
 // Enquire says what is to be asked of a chain. A key signs on every chain of its kind, whatever chain its address was given out for.
 func (r *Report) Enquire(chain string) Enquiry {
 	if bitcoinChain(chain) {
@@ -155,7 +164,7 @@ func (r *Report) Enquire(chain string) Enquiry {
 	q := Enquiry{Chain: chain}
 	for _, v := range r.Vaults {
 		for _, a := range v.Addresses {
-			if (a.Chain == chain || evmChain(a.Chain) && evmChain(chain)) && !slices.Contains(q.Addresses, a.Address) {
+			if kin(a.Chain, chain) && !slices.Contains(q.Addresses, a.Address) {
 				q.Addresses = append(q.Addresses, a.Address)
 			}
 		}
@@ -236,6 +245,10 @@ func (r *Report) reconcileChain(f Facts) {
 	}
 	if bitcoinChain(f.Chain) {
 		r.reconcileBitcoin(f)
+		return
+	}
+	if solanaChain(f.Chain) {
+		r.reconcileSolana(f)
 		return
 	}
 	reserves, found := map[string]*Reserve{}, map[[32]byte]bool{}
@@ -511,7 +524,7 @@ func (r *Report) concludeReserves(f Facts, sums map[string]*Reserve) {
 		if s.Chain != f.Chain {
 			continue
 		}
-		r.claim(Attested, "reserves", fmt.Sprintf("%s on %s after block %d, at %s whose keys signed for it", cmp.Or(s.Units, s.Amount+" of "+s.Asset), s.Chain, s.Height, count(s.Addresses, "address", "addresses")),
+		r.claim(Attested, "reserves", fmt.Sprintf("%s on %s after %s %d, at %s whose keys signed for it", cmp.Or(s.Units, s.Amount+" of "+s.Asset), s.Chain, heightWord(s.Chain), s.Height, count(s.Addresses, "address", "addresses")),
 			fmt.Sprintf("the balances are the word of %s for block %s; that the vault's holders control the addresses is proved by statements that have not expired", strings.Join(f.Endpoints, " and "), s.Block))
 	}
 }

@@ -60,6 +60,7 @@ type Report struct {
 	signed  []signedLeaf         // for Reconcile: transactions that logs tell of
 	byID    map[[32]byte][]int   // of them
 	covered map[string]time.Time // up to when each operator's log is shown
+	born    map[string]time.Time // when each vault's statement was made, by its name
 	grace   time.Duration
 	unread  int    // sources
 	safes   []Safe // for Reconcile: that the newest charter names

@@ -137,6 +137,7 @@ func Verify(sources []Source, o Options) (*Report, error) {
 	v.report.Signatures = v.signatures
 	v.report.unread = len(v.unread)
 	v.report.covered, v.report.grace, v.report.byID = v.covers(), o.Grace, map[[32]byte][]int{}
+	v.report.born = v.born()
 	for i, s := range v.report.signed {
 		v.report.byID[s.id] = append(v.report.byID[s.id], i)
 	}

@@ -26,6 +26,9 @@ const ERRORS = [
 const SIGNATURE_FAILURE = "SignatureFailure";
 
 const statuses = new Map(); // of transactions that landed, by signature in base58
+const landed = new Map(); // of the same, by the same: {slot, time, err, bytes, version}
+const mentions = new Map(); // signatures of those that name an account, by the account in base58, the first one first
+const blocks = new Map(); // {blockhash, blockTime} by slot
 const prices = []; // {slot, prioritizationFee} of transactions that landed, at most LIFE
 
 class Refusal extends Error {
@@ -85,7 +88,7 @@ function parseMessage(bytes) {
   const keys = many(() => encode(take(32)));
   const blockhash = encode(take(32));
   const instructions = many(() => ({ program: keys[byte()], accounts: take(count()), data: take(count()) }));
-  if (versioned) many(() => [take(32), take(count()), take(count())]);
+  const lookups = versioned ? many(() => ({ table: encode(take(32)), places: [...take(count()), ...take(count())] })) : [];
   if (at !== bytes.length) throw bad("bytes follow the transaction");
   if (signers < 1 || signers > keys.length || instructions.some((i) => i.program === undefined)) throw bad("the message contradicts itself");
   let limit = 200_000n * BigInt(instructions.filter((i) => i.program !== PROGRAM_BUDGET).length), price = 0n;
@@ -94,7 +97,7 @@ function parseMessage(bytes) {
     if (data[0] === 2 && data.length === 5) limit = BigInt(data.readUInt32LE(1));
     if (data[0] === 3 && data.length === 9) price = data.readBigUInt64LE(1);
   }
-  return { signers, blockhash, price, fee: 5000n * BigInt(signers) + (limit * price + 999_999n) / 1_000_000n };
+  return { versioned, signers, keys, lookups, blockhash, price, fee: 5000n * BigInt(signers) + (limit * price + 999_999n) / 1_000_000n };
 }
 
 function parseTransaction(text, options) {
@@ -109,6 +112,7 @@ function parseTransaction(text, options) {
 }
 
 const slot = () => svm.getClock().slot;
+const time = () => svm.getClock().unixTimestamp;
 const answer = (value) => ({ context: { apiVersion: "3.1.0", slot: slot() }, value });
 
 // at checks a configuration's commitment: all levels are one here.
@@ -145,6 +149,55 @@ function simulate(bytes) {
   return { err: failure(result), logs: meta.logs(), unitsConsumed: meta.computeUnitsConsumed() };
 }
 
+// accounts are all that a transaction names, also those of lookup tables, as they are now.
+function accounts(message) {
+  const all = new Set(message.keys);
+  for (const { table, places } of message.lookups) {
+    const a = svm.getAccount(decode(table, 32));
+    const data = a === null ? Buffer.alloc(0) : Buffer.from(a.data());
+    for (const i of places) if (data.length >= 56 + 32 * (i + 1)) all.add(encode(data.subarray(56 + 32 * i, 88 + 32 * i)));
+  }
+  return all;
+}
+
+function least(options) {
+  at(options);
+  if (options?.minContextSlot !== undefined && BigInt(options.minContextSlot) > slot()) throw new Refusal(-32016, "Minimum context slot has not been reached", { contextSlot: slot() });
+}
+
+// signaturesOf lists what names an account, the last one first.
+function signaturesOf(key, options) {
+  least(options);
+  const all = [...(mentions.get(encode(decode(key, 32))) ?? [])].reverse();
+  const limit = options?.limit ?? 1000;
+  if (!(limit >= 1 && limit <= 1000)) throw bad("limit must be 1 to 1000");
+  const place = (s) => (s === undefined ? -1 : all.indexOf(encode(decode(s, 64))));
+  const from = place(options?.before), until = place(options?.until);
+  if (options?.before !== undefined && from < 0) return [];
+  return all.slice(from + 1, until < 0 ? undefined : until).slice(0, limit).map((signature) => {
+    const { slot, blockTime, err } = landed.get(signature);
+    return { signature, slot, blockTime, err, memo: null, confirmationStatus: "finalized" };
+  });
+}
+
+function transaction(signature, options) {
+  at(options);
+  if (options?.encoding !== "base64") throw bad("want transactions in base64");
+  const tx = landed.get(encode(decode(signature, 64)));
+  if (tx === undefined) return null;
+  if (tx.version === 0 && options.maxSupportedTransactionVersion === undefined) throw new Refusal(-32015, "Transaction version (0) is not supported by the requesting client. Please try the request again with the following configuration parameter: \"maxSupportedTransactionVersion\": 0");
+  return { slot: tx.slot, blockTime: tx.blockTime, version: tx.version, transaction: [tx.bytes.toString("base64"), "base64"], meta: { err: tx.err, status: tx.err === null ? { Ok: null } : { Err: tx.err } } };
+}
+
+function block(of, options) {
+  at(options);
+  if (options?.transactionDetails !== "none") throw bad("want blocks without their transactions");
+  if (BigInt(of) > slot()) throw new Refusal(-32004, `Block not available for slot ${of}`);
+  const b = blocks.get(BigInt(of));
+  if (b === undefined) throw new Refusal(-32007, `Slot ${of} was skipped, or missing due to ledger jump to recent snapshot`);
+  return b;
+}
+
 function send(text, options) {
   at(options);
   const { bytes, message, signature } = parseTransaction(text, options);
@@ -153,9 +206,12 @@ function send(text, options) {
     if (err === SIGNATURE_FAILURE) throw new Refusal(-32003, "Transaction signature verification failure");
     if (err !== null) throw new Refusal(-32002, `Transaction simulation failed: ${JSON.stringify(err)}`, { err, logs });
   }
+  const named = accounts(message);
   const err = failure(svm.sendVersionedTransaction(bytes));
   if (err === null || err.InstructionError) { // what fails so has paid its fee, and stands in a block
     statuses.set(signature, { slot: slot(), confirmations: null, err, status: err === null ? { Ok: null } : { Err: err }, confirmationStatus: "finalized" });
+    landed.set(signature, { slot: slot(), blockTime: time(), err, bytes, version: message.versioned ? 0 : "legacy" });
+    for (const key of named) mentions.set(key, [...(mentions.get(key) ?? []), signature]);
     prices.push({ slot: slot(), prioritizationFee: message.price });
     if (prices.length > Number(LIFE)) prices.shift();
   }
@@ -184,6 +240,10 @@ const methods = {
     const message = parseMessage(Buffer.from(text, "base64"));
     return answer(message.blockhash === svm.latestBlockhash() ? message.fee : null);
   },
+  getSignaturesForAddress: signaturesOf,
+  getTransaction: transaction,
+  getBlock: block,
+  getFirstAvailableBlock: () => 0, // nothing is ever thrown away
   sendTransaction: send,
   simulateTransaction: (text, options) => {
     at(options);
@@ -193,9 +253,9 @@ const methods = {
 
   // What no node of Solana has.
   test_airdrop: (key, lamports) => (svm.airdrop(decode(key, 32), BigInt(lamports)), null),
-  test_expireBlockhash: () => (svm.expireBlockhash(), svm.latestBlockhash()),
+  test_expireBlockhash: () => (expire(), svm.latestBlockhash()),
   test_warp: (slots) => (move(slot() + BigInt(slots)), slot()),
-  test_time: () => svm.getClock().unixTimestamp,
+  test_time: time,
   test_setAccount: (key, a) => {
     svm.setAccount(decode(key, 32), new library.exports.Account(BigInt(a.lamports), Buffer.from(a.data, "base64"), decode(a.owner, 32), a.executable, 2n ** 64n - 1n));
     return null;
@@ -204,12 +264,22 @@ const methods = {
 
 // move goes on to a slot, with a new blockhash; a slot is a second here.
 function move(to) {
-  const time = svm.getClock().unixTimestamp + (to - slot());
+  const then = time() + (to - slot());
   svm.warpToSlot(to);
   const clock = svm.getClock();
-  clock.unixTimestamp = time;
+  clock.unixTimestamp = then;
   svm.setClock(clock);
+  expire();
+}
+
+// expire ends a blockhash. The slot's block has the next one.
+function expire() {
   svm.expireBlockhash();
+  begin();
+}
+
+function begin() {
+  blocks.set(slot(), { blockhash: svm.latestBlockhash(), blockTime: time() });
 }
 
 // write is JSON with whole numbers of any size.
@@ -230,6 +300,7 @@ function respond(body) {
 const clock = svm.getClock();
 clock.unixTimestamp = FIRST_TIME;
 svm.setClock(clock);
+begin();
 
 const server = http.createServer((request, response) => {
   const parts = [];

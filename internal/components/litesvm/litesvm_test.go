@@ -183,3 +183,67 @@ func TestPrograms(t *testing.T) {
 		}
 	}
 }
+
+// What landed is listed for each account that it names, the last first, in pages; and shown byte for byte, also what failed.
+func TestHistory(t *testing.T) {
+	n := litesvm.Start(t)
+	n.Airdrop(t, litesvm.Address(alice), 5_000_000_000)
+	first := transfer(n.Blockhash(t), 1_000_000)
+	ids := []string{n.Send(t, first)}
+	slot := n.Warp(t, 10)
+	failed := transfer(n.Blockhash(t), 6_000_000_000)
+	var id string
+	n.Call(t, &id, "sendTransaction", text(failed), raw{"encoding": "base64", "skipPreflight": true})
+	ids = append(ids, id, n.Send(t, transfer(n.Blockhash(t), 2_000_000)))
+	type listed struct {
+		Signature string
+		Slot      uint64
+		BlockTime int64
+		Err       any
+	}
+	list := func(of solana.Key, options raw) (out []listed) {
+		t.Helper()
+		n.Call(t, &out, "getSignaturesForAddress", litesvm.Text(of), options)
+		return out
+	}
+	for _, who := range []solana.Key{litesvm.Address(alice), payee, solana.System} {
+		all := list(who, raw{"commitment": "finalized", "minContextSlot": slot})
+		if len(all) != 3 || all[0].Signature != ids[2] || all[1].Signature != ids[1] || all[2].Signature != ids[0] || all[0].Slot != slot || all[1].Err == nil || all[2].Err != nil || all[2].Slot != slot-10 || all[0].BlockTime != n.Time(t) {
+			t.Errorf("%s is named in %+v; want %v", litesvm.Text(who), all, ids)
+		}
+	}
+	if page := list(payee, raw{"limit": 1, "before": ids[2]}); len(page) != 1 || page[0].Signature != ids[1] {
+		t.Errorf("the second: %+v", page)
+	}
+	if page := list(payee, raw{"before": ids[0]}); len(page) != 0 {
+		t.Errorf("behind the last: %+v", page)
+	}
+	if r := n.Try(t, nil, "getSignaturesForAddress", litesvm.Text(payee), raw{"minContextSlot": slot + 1}); r == nil || r.Code != -32016 {
+		t.Errorf("as of a slot to come: %+v", r)
+	}
+	for i, want := range [][]byte{first, failed} {
+		var got struct {
+			Slot        uint64
+			Transaction [2]string
+			Meta        struct{ Err any }
+		}
+		n.Call(t, &got, "getTransaction", ids[i], base64d)
+		if got.Transaction[0] != text(want) || (got.Meta.Err != nil) != (i == 1) || got.Slot != slot-10+uint64(10*i) {
+			t.Errorf("transaction %d: %+v", i, got)
+		}
+	}
+	var none *struct{}
+	if n.Call(t, &none, "getTransaction", strings.Repeat("1", 64), base64d); none != nil {
+		t.Errorf("one that nobody sent: %+v", none)
+	}
+	var block struct{ Blockhash string }
+	details := raw{"transactionDetails": "none"}
+	if n.Call(t, &block, "getBlock", slot, details); block.Blockhash != litesvm.Text(n.Blockhash(t)) {
+		t.Errorf("block %+v", block)
+	}
+	for at, code := range map[uint64]int{slot + 1: -32004, slot - 1: -32007} {
+		if r := n.Try(t, nil, "getBlock", at, details); r == nil || r.Code != code {
+			t.Errorf("block of slot %d: %+v", at, r)
+		}
+	}
+}

@@ -126,32 +126,38 @@ type accountJSON struct {
 
 // Accounts are what addresses hold, 1 to MaxAccounts, all of one slot.
 func (c *Client) Accounts(ctx context.Context, keys []solana.Key) ([]Account, error) {
+	all, _, err := c.AccountsAt(ctx, keys)
+	return all, err
+}
+
+// AccountsAt is Accounts, and the slot: the newest that is final.
+func (c *Client) AccountsAt(ctx context.Context, keys []solana.Key) (out []Account, slot uint64, err error) {
 	const method = "getMultipleAccounts"
 	if len(keys) == 0 || len(keys) > MaxAccounts {
-		return nil, fmt.Errorf("read accounts: %d of them, want 1 to %d", len(keys), MaxAccounts)
+		return nil, 0, fmt.Errorf("read accounts: %d of them, want 1 to %d", len(keys), MaxAccounts)
 	}
 	var ask []string
 	for _, k := range keys {
 		ask = append(ask, k.String())
 	}
 	limit := int64(len(keys))*(MaxData*4/3+1000) + small
-	r, _, err := inContext[[]*accountJSON](ctx, c, limit, method, ask, config{finalized, "base64", &slice{0, MaxData}})
+	r, slot, err := inContext[[]*accountJSON](ctx, c, limit, method, ask, config{finalized, "base64", &slice{0, MaxData}})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if len(r) != len(keys) {
-		return nil, c.Broken(method, "answered of %d accounts for %d", len(r), len(keys))
+		return nil, 0, c.Broken(method, "answered of %d accounts for %d", len(r), len(keys))
 	}
-	out := make([]Account, len(keys))
+	out = make([]Account, len(keys))
 	for i, a := range r {
 		if a == nil {
 			continue
 		}
 		if out[i], err = a.read(); err != nil {
-			return nil, c.Broken(method, "answered with %s of account %s", err, keys[i])
+			return nil, 0, c.Broken(method, "answered with %s of account %s", err, keys[i])
 		}
 	}
-	return out, nil
+	return out, slot, nil
 }
 
 func (a *accountJSON) read() (out Account, err error) {

@@ -1,0 +1,5 @@
+package onchain
+
+import "time"
+
+func init() { pause = time.Millisecond }
