@@ -33,7 +33,7 @@ func TestSolanaStories(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	vars := map[string]string{client.FileVariable: "", "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHAIN": litesvm.Chain, "PAYEE": litesvm.Text(litesvm.Address(litesvm.Private("payee"))), "OTHER": litesvm.Text(litesvm.Address(litesvm.Private("other")))}
+	vars := map[string]string{client.FileVariable: "", "DIR": dir, "KEYS": filepath.Join(dir, "keys"), "CHAIN": litesvm.Chain, "RPC": chain.URL, "PAYEE": litesvm.Text(litesvm.Address(litesvm.Private("payee"))), "OTHER": litesvm.Text(litesvm.Address(litesvm.Private("other")))}
 	assets := []charter.Asset{{Name: "sol", Chain: litesvm.Chain, Decimals: 9, Unit: 6}}
 	for name, token := range w.tokens {
 		vars[name] = litesvm.Text(token.Mint)

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/chain/solana"
 	"github.com/ostraka/ostraka/client/disclose"
 	"github.com/ostraka/ostraka/client/onchain"
 	"github.com/ostraka/ostraka/client/published"
@@ -99,7 +100,7 @@ func (x costs) until(ctx context.Context) time.Time {
 func (v *verification) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&v.circle, "circle", nil, "id of the circle that it must be, as its operators publish it elsewhere: 64 digits")
-	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…); several of one chain must agree")
+	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…, solana:5eyk…=https://…); several of one chain must agree")
 	f.StringArrayVar(&v.at, "at", nil, "HEIGHT, or CHAIN=HEIGHT: balances as of this block, for proof of reserves (default: the newest)")
 	f.StringArrayVar(&v.witness, "witness", nil, "witness key of somebody outside the circle whose cosignatures count")
 	f.StringVar(&v.hardware, "hardware-roots", "", "file of certificates of makers of hardware (PEM): those count that the charter lists, beside those in this program")
@@ -174,17 +175,29 @@ func (v *verification) parse(places []string) error {
 		if i < 0 || statement.CheckLabel(vault) != nil {
 			return usage("--address %.200q is not VAULT=CHAIN:ADDRESS, such as treasury=eip155:1:0x…", text)
 		}
-		a, err := evm.ParseAddress(account[i+1:])
+		address, err := addressOn(account[:i], account[i+1:])
 		if err != nil {
 			return usage("--address of vault %s: %w", vault, err)
 		}
-		v.named = append(v.named, [3]string{vault, account[:i], a.String()})
+		v.named = append(v.named, [3]string{vault, account[:i], address})
 	}
 	if err := v.parseHeights(); err != nil {
 		return err
 	}
 	v.places, err = folders(places)
 	return err
+}
+
+// addressOn reads an address as its kind of chain writes it.
+func addressOn(chain, text string) (string, error) {
+	switch kind, _, _ := strings.Cut(chain, ":"); kind {
+	case "solana":
+		k, err := solana.ParseKey(text)
+		return k.String(), err
+	default:
+		a, err := evm.ParseAddress(text)
+		return a.String(), err
+	}
 }
 
 // readOpened reads what operators opened to the reader. Its checkpoints are what the reader saw of their logs.
@@ -265,6 +278,8 @@ func (v *verification) parseHeights() error {
 			return usage("--at %d: of which chain? Give CHAIN=HEIGHT, and an --rpc for each", height)
 		case named && !slices.Contains(chains, chain):
 			return usage("--at %.80q: no --rpc is given for %.40s", text, chain)
+		case strings.HasPrefix(chain, "solana:"):
+			return usage("--at: endpoints of Solana tell balances as of the newest slot alone: name the chain that you mean, CHAIN=HEIGHT, and leave it out for %.50s", chain)
 		case twice:
 			return usage("--at is given twice for one chain")
 		}
