@@ -21,7 +21,7 @@ func TestSolanaStories(t *testing.T) {
 	chain := litesvm.Start(t)
 	chain.Warp(t, 10)
 	w := &solanas{t: t, chain: chain, tokens: map[string]litesvm.Token{"USD": chain.Mint(t, 6), "TAX": chain.MintWithFee(t, 2, 100, 500)}}
-	vars := map[string]string{"CHAIN": litesvm.Chain, "PAYEE": litesvm.Text(litesvm.Address(litesvm.Private("payee"))), "OTHER": litesvm.Text(litesvm.Address(litesvm.Private("other")))}
+	vars := map[string]string{"CHAIN": litesvm.Chain, "RPC": chain.URL, "PAYEE": litesvm.Text(litesvm.Address(litesvm.Private("payee"))), "OTHER": litesvm.Text(litesvm.Address(litesvm.Private("other")))}
 	assets := []charter.Asset{{Name: "sol", Chain: litesvm.Chain, Decimals: 9, Unit: 6}}
 	for name, token := range w.tokens {
 		vars[name] = litesvm.Text(token.Mint)

@@ -16,8 +16,9 @@ import (
 
 // Bounds of what is read of Solana.
 const (
-	maxPages = 20 // of sol.MaxMentions transactions that name one address: anybody may name it in more, at a cost
-	tries    = 5  // of a call that a busy endpoint refuses
+	maxPages  = 20      // of sol.MaxMentions transactions that name one address: anybody may name it in more, at a cost
+	maxListed = 200_000 // transactions that name any of the addresses
+	tries     = 5       // of a call that a busy endpoint refuses
 )
 
 // pause is before the second try; tests have no time for it.

@@ -103,6 +103,16 @@ func TestGatherSolana(t *testing.T) {
 	if b := f.Solana[1]; len(b.Sent) != 2 || b.Sent[1].ID != s.ids[2] || b.Balances[1].Amount != "0" {
 		t.Errorf("the other: %+v", b)
 	}
+	// A token account by rule that somebody else owns now.
+	rule, err := solana.AssociatedAccount(vaultAt, token.Mint, token.Program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := binary.LittleEndian.AppendUint64(slices.Concat(token.Mint[:], otherAt[:]), 77)
+	n.SetAccount(t, litesvm.Key(rule), litesvm.Account{Lamports: 5_000_000, Owner: token.Program, Data: append(append(theirs, make([]byte, 36)...), append([]byte{1}, make([]byte, 56)...)...)})
+	if f := ask(t, q, onchain.Options{}, n.URL); f.Unread != "" || f.Solana[0].Balances[1].Amount != "0" {
+		t.Errorf("its token account is another's: %+v", f)
+	}
 	q.Assets = nil
 	if f := ask(t, q, onchain.Options{}, n.URL, n.URL); f.Unread != "" || len(f.Endpoints) != 2 || len(f.Solana[0].Sent) != 3 || f.Solana[0].Balances[0].Asset != litesvm.Chain {
 		t.Errorf("two honest ones: %+v", f)
@@ -328,6 +338,15 @@ func TestManyMentionsOnSolana(t *testing.T) {
 	f := ask(t, verify.Enquiry{Chain: litesvm.Chain, Addresses: []string{litesvm.Text(vaultAt)}}, onchain.Options{}, url)
 	if f.Unread != "" || calls.Load() != 20 || len(f.Solana[0].Sent) != 0 {
 		t.Fatalf("%d pages: %+v", calls.Load(), f)
+	}
+	var many []string
+	for i := byte(1); i < 13; i++ {
+		many = append(many, solana.Key{31: i}.String())
+	}
+	calls.Store(0)
+	all := ask(t, verify.Enquiry{Chain: litesvm.Chain, Addresses: many}, onchain.Options{}, url)
+	if last := all.Solana[len(all.Solana)-1].Gaps; all.Unread != "" || calls.Load() != 200 || len(last) != 1 || last[0].Slot != all.Height+1 {
+		t.Errorf("of many addresses: %d pages; of the last %+v; %s", calls.Load(), last, all.Unread)
 	}
 	if g := f.Solana[0].Gaps; len(g) != 1 || g[0].Slot != f.Height+1 || !strings.Contains(g[0].Why, "only the last 20000 transactions") {
 		t.Errorf("%+v", g)

@@ -28,6 +28,7 @@ type solanaReader struct {
 	mints  []solana.Key // in the order of tokens
 
 	held [][]verify.Balance // by address
+	left int                // transactions that are listed yet, of all addresses
 	seen map[sol.Signature]*sighting
 }
 
@@ -42,7 +43,7 @@ type sighting struct {
 // patiently calls again, after pauses that grow, what a busy endpoint refuses.
 func (r *solanaReader) patiently(ctx context.Context, call func() error) (err error) {
 	for try := range tries {
-		if err = call(); !sol.Busy(err) || !wait(ctx, pause<<try) {
+		if err = call(); !sol.Busy(err) || try == tries-1 || !wait(ctx, pause<<try) {
 			break
 		}
 	}
@@ -154,7 +155,7 @@ func (r *solanaReader) read(ctx context.Context, height uint64) (out verify.Fact
 	}
 	out.Block, out.Time = head.Hash.String(), head.Time
 	out.AtBlock = out.Block
-	r.seen = map[sol.Signature]*sighting{}
+	r.seen, r.left = map[sol.Signature]*sighting{}, maxListed
 	lists := make([][]sol.Mention, len(r.own))
 	cut := make([]sol.Block, len(r.own)) // below it the list was not read
 	for i, own := range r.own {
@@ -211,7 +212,7 @@ func gapsBelow(floor, cut sol.Block) (out []verify.SolanaGap) {
 		out = append(out, verify.SolanaGap{Slot: floor.Slot, Time: floor.Time, Why: "the endpoint keeps nothing older"})
 	}
 	if cut.Slot > floor.Slot {
-		out = append(out, verify.SolanaGap{Slot: cut.Slot, Time: cut.Time, Why: fmt.Sprintf("only the last %d transactions that name an address are read", maxPages*sol.MaxMentions)})
+		out = append(out, verify.SolanaGap{Slot: cut.Slot, Time: cut.Time, Why: fmt.Sprintf("only the last %d transactions that name an address are read, and %d of all addresses", maxPages*sol.MaxMentions, maxListed)})
 	}
 	return out
 }
@@ -221,6 +222,9 @@ func (r *solanaReader) list(ctx context.Context, of solana.Key, height uint64) (
 	seen := map[sol.Signature]bool{}
 	var last *sol.Mention
 	for range maxPages {
+		if r.left <= 0 {
+			break
+		}
 		var page []sol.Mention
 		err := r.patiently(ctx, func() (err error) {
 			var before *sol.Signature
@@ -233,6 +237,7 @@ func (r *solanaReader) list(ctx context.Context, of solana.Key, height uint64) (
 		if err != nil || len(page) == 0 {
 			return all, cut, err
 		}
+		r.left -= len(page)
 		for _, m := range page {
 			switch {
 			case seen[m.ID]:
@@ -245,6 +250,9 @@ func (r *solanaReader) list(ctx context.Context, of solana.Key, height uint64) (
 				all = append(all, m)
 			}
 		}
+	}
+	if last == nil {
+		return nil, sol.Block{Slot: height + 1}, nil
 	}
 	return all, sol.Block{Slot: min(last.Slot, height) + 1, Time: last.Time}, nil // of the last one's slot itself there may be more
 }

@@ -100,7 +100,7 @@ func (x costs) until(ctx context.Context) time.Time {
 func (v *verification) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&v.circle, "circle", nil, "id of the circle that it must be, as its operators publish it elsewhere: 64 digits")
-	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…); several of one chain must agree")
+	f.StringArrayVar(&v.rpc, "rpc", nil, "CHAIN=URL: compare with this chain, as this endpoint says (eip155:1=https://…, bip122:…=http://…, solana:5eyk…=https://…); several of one chain must agree")
 	f.StringArrayVar(&v.from, "from-block", nil, "HEIGHT, or CHAIN=HEIGHT: of Bitcoin, the block from which coins are looked for (default: from when the first address was given out)")
 	f.StringArrayVar(&v.at, "at", nil, "HEIGHT, or CHAIN=HEIGHT: balances as of this block, for proof of reserves (default: the newest)")
 	f.StringArrayVar(&v.witness, "witness", nil, "witness key of somebody outside the circle whose cosignatures count")
@@ -277,6 +277,8 @@ func heights(flag string, texts, chains []string) (map[string]uint64, error) {
 			return nil, usage("%s %d: of which chain? Give CHAIN=HEIGHT, and an --rpc for each", flag, height)
 		case named && !slices.Contains(chains, chain):
 			return nil, usage("%s %.80q: no --rpc is given for %.40s", flag, text, chain)
+		case flag == "--at" && strings.HasPrefix(chain, "solana:"):
+			return nil, usage("--at: endpoints of Solana tell balances as of the newest slot alone: name the chain that you mean, CHAIN=HEIGHT, and leave it out for %.50s", chain)
 		case twice:
 			return nil, usage("%s is given twice for one chain", flag)
 		}

@@ -252,6 +252,8 @@ func TestVerifyFindsTheUnloggedTransferOfAPrivateVault(t *testing.T) {
 	c.unlogged(append(dirs, "--address", "treasury=eip155:1:"+c.address.Address, "--rpc", rpc), hash)
 }
 
+const mainSolana = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+
 // Mistakes of usage, and what cannot be read.
 func TestVerifyUsage(t *testing.T) {
 	alone(t)
@@ -266,7 +268,10 @@ func TestVerifyUsage(t *testing.T) {
 		{"verify x --circle y", codeUsage, "--circle"},
 		{"verify x --circle " + zeros + " --circle " + zeros, codeUsage, "given 2 times"},
 		{"verify x --rpc http://x", codeUsage, "--rpc: "},
-		{"verify x --rpc solana:1=http://x", codeUsage, "this release reads chains like Ethereum"},
+		{"verify x --rpc cosmos:hub=http://x", codeUsage, "this release reads chains like Ethereum"},
+		{"verify x --rpc solana:1=http://x", codeUsage, "the first 32 characters of its genesis hash"},
+		{"verify x --at 5 --rpc " + mainSolana + "=http://x", codeUsage, "leave it out for " + mainSolana},
+		{"verify x --at " + mainSolana + "=5 --rpc " + mainSolana + "=http://x", codeUsage, "leave it out for " + mainSolana},
 		{"verify x --at 5", codeUsage, "of which chain?"},
 		{"verify x --at x --rpc eip155:1=http://x", codeUsage, "neither HEIGHT nor CHAIN=HEIGHT"},
 		{"verify x --at eip155:2=5 --rpc eip155:1=http://x", codeUsage, "no --rpc is given for eip155:2"},
@@ -283,6 +288,7 @@ func TestVerifyUsage(t *testing.T) {
 		{"verify x --from-block 5 --from-block 6 --rpc bip122:0f9188f13cb7b2c71f2a335e3a4fc328=http://x", codeUsage, "--from-block is given twice"},
 		{"verify x --address treasury=bip122:0f9188f13cb7b2c71f2a335e3a4fc328:bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", codeUsage, "--address of vault treasury"},
 		{"verify x --address treasury=eip155:1:0x12", codeUsage, "--address of vault treasury"},
+		{"verify x --address treasury=" + mainSolana + ":0x12", codeUsage, "--address of vault treasury: solana address"},
 		{"verify x --maintainer a", codeUsage, "--maintainer needs a --release"},
 		{"verify x --release " + dir + "/none", codeUsage, "the keys of 2 maintainers"},
 		{"verify " + dir, codeError, "neither a disclosure"},

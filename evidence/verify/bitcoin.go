@@ -9,6 +9,7 @@ import (
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/chain/solana"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -32,7 +33,11 @@ func bitcoinChain(name string) bool { return strings.HasPrefix(name, "bip122:") 
 
 // ParseAddress reads an address of a chain that can be asked, and writes it as logs do.
 func ParseAddress(chain, text string) (string, error) {
-	if !bitcoinChain(chain) {
+	switch {
+	case solanaChain(chain):
+		k, err := solana.ParseKey(text)
+		return k.String(), err
+	case !bitcoinChain(chain):
 		a, err := evm.ParseAddress(text)
 		return a.String(), err
 	}

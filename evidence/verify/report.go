@@ -223,12 +223,12 @@ type Control struct {
 
 // An OnChain is what was compared with the chain.
 type OnChain struct {
-	Height    uint64    `json:"height"` // up to which its transactions were compared
+	Height    uint64    `json:"height"` // up to which its transactions were compared; of Solana a slot
 	Block     string    `json:"block"`
 	At        uint64    `json:"at"`      // the block of its balances
 	Balance   string    `json:"balance"` // of the chain's own coin, smallest unit
 	Balances  []Balance `json:"balances"`
-	Nonce     uint64    `json:"nonce"`    // how many nonces its key used; of Bitcoin 0
+	Nonce     uint64    `json:"nonce"`    // how many nonces its key used; 0 on Bitcoin and Solana, which count none
 	Outgoing  int       `json:"outgoing"` // transactions that were found
 	Unlogged  []string  `json:"unlogged"` // those that stand in no log, or in fewer than t
 	Newer     []string  `json:"newer,omitempty"`
@@ -248,7 +248,7 @@ type Asset struct {
 type ChainReport struct {
 	Chain     string    `json:"chain"`
 	Endpoints []string  `json:"endpoints"` // scheme and host
-	Height    uint64    `json:"height"`    // up to which transactions were compared
+	Height    uint64    `json:"height"`    // up to which transactions were compared; of Solana a slot
 	Block     string    `json:"block"`
 	Time      time.Time `json:"time"`
 	At        uint64    `json:"at"` // the block of the balances

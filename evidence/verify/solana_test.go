@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"crypto/ed25519"
 	"encoding/hex"
 	"slices"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain/solana"
+	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -205,5 +208,35 @@ func TestEnquireSolana(t *testing.T) {
 	}
 	if q := r.Enquire(solanaMainnet); len(q.Assets) != 2 {
 		t.Errorf("%+v", q)
+	}
+}
+
+// What a request uses up is named as who reads the chain names it, and the first log that told of its end says when it ended.
+func TestNoteSolana(t *testing.T) {
+	private := ed25519.NewKeyFromSeed(make([]byte, 32))
+	own := solana.Key(private.Public().(ed25519.PublicKey))
+	account, value, to := solana.Key{31: 9}, solana.Key{31: 8}, solana.Key(ed25519.NewKeyFromSeed(append(make([]byte, 31), 1)).Public().(ed25519.PublicKey))
+	read := solana.Readings{Accounts: map[solana.Key]solana.Account{own: {}, to: {}, account: {Kind: solana.NonceAccount, Authority: own, Nonce: value}}}
+	raw, err := solana.Build(solana.Request{Payer: own, Nonce: &account, Authority: own, Blockhash: value, Steps: []solana.Step{solana.Transfer(own, to, 5)}}, payload.SolanaContext(solanaMainnet, own, [3]uint32{}, read))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &request{intent: intent.Intent{Chain: solanaMainnet, Address: own.String(), Transaction: raw}, taken: map[string]int{"acme": 1, "bolt": 0}}
+	tx, err := payload.DecodeSolana(q.intent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	landed, err := solana.ReadLanded(slices.Concat([]byte{1}, ed25519.Sign(private, tx.Message()), tx.Message()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &verifier{logs: []*history{{operator: "acme", times: []time.Time{t0, t0.Add(time.Hour)}}, {operator: "bolt", times: []time.Time{t0.Add(2 * time.Hour)}}}}
+	s := signedLeaf{chain: solanaMainnet}
+	if s.noteSolana(v, q); s.slot != solanaMainnet+" nonce "+landed.Slot || landed.Slot == "" || !s.tookAt.Equal(t0.Add(time.Hour)) {
+		t.Errorf("%+v; the chain has %q", s, landed.Slot)
+	}
+	s = signedLeaf{chain: "eip155:1"}
+	if s.noteSolana(v, q); s.slot != "" || !s.tookAt.IsZero() {
+		t.Errorf("of another chain: %+v", s)
 	}
 }

@@ -7,7 +7,7 @@ const http = require("http");
 const library = { exports: {} };
 process.dlopen(library, process.argv[2]);
 const svm = new library.exports.LiteSvm();
-const genesis = process.argv[3];
+let genesis = process.argv[3];
 
 const FIRST_TIME = 1_800_000_000n; // of the first slot, seconds
 const EMPTY = 21_000_000n; // slots without a block before the first
@@ -256,6 +256,8 @@ const methods = {
   test_expireBlockhash: () => (expire(), svm.latestBlockhash()),
   test_warp: (slots) => (move(slot() + BigInt(slots)), slot()),
   test_time: time,
+  test_setGenesis: (hash) => ((genesis = encode(decode(hash, 32))), null),
+  test_setTime: (seconds) => (tell(BigInt(seconds)), begin(), null),
   test_setAccount: (key, a) => {
     svm.setAccount(decode(key, 32), new library.exports.Account(BigInt(a.lamports), Buffer.from(a.data, "base64"), decode(a.owner, 32), a.executable, 2n ** 64n - 1n));
     return null;
@@ -266,10 +268,15 @@ const methods = {
 function move(to) {
   const then = time() + (to - slot());
   svm.warpToSlot(to);
-  const clock = svm.getClock();
-  clock.unixTimestamp = then;
-  svm.setClock(clock);
+  tell(then);
   expire();
+}
+
+// tell sets the clock.
+function tell(seconds) {
+  const clock = svm.getClock();
+  clock.unixTimestamp = seconds;
+  svm.setClock(clock);
 }
 
 // expire ends a blockhash. The slot's block has the next one.
@@ -297,9 +304,7 @@ function respond(body) {
   }
 }
 
-const clock = svm.getClock();
-clock.unixTimestamp = FIRST_TIME;
-svm.setClock(clock);
+tell(FIRST_TIME);
 begin();
 
 const server = http.createServer((request, response) => {

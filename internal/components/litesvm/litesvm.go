@@ -206,6 +206,18 @@ func (n *Node) Time(t testing.TB) (seconds int64) {
 	return seconds
 }
 
+// SetTime sets its clock, in seconds since 1970, also back.
+func (n *Node) SetTime(t testing.TB, seconds int64) {
+	t.Helper()
+	n.Call(t, nil, "test_setTime", seconds)
+}
+
+// Pose has it say that it is another network, by the hash of its first block.
+func (n *Node) Pose(t testing.TB, genesis string) {
+	t.Helper()
+	n.Call(t, nil, "test_setGenesis", genesis)
+}
+
 // An Account is what an address is made to hold.
 type Account struct {
 	Lamports   uint64

@@ -236,9 +236,21 @@ func TestHistory(t *testing.T) {
 	if n.Call(t, &none, "getTransaction", strings.Repeat("1", 64), base64d); none != nil {
 		t.Errorf("one that nobody sent: %+v", none)
 	}
-	var block struct{ Blockhash string }
+	var genesis string
+	n.Pose(t, litesvm.Text(payee))
+	if n.Call(t, &genesis, "getGenesisHash"); genesis != litesvm.Text(payee) {
+		t.Errorf("it poses as %s", genesis)
+	}
+	n.SetTime(t, 1_700_000_000)
+	if all := list(payee, raw{}); n.Time(t) != 1_700_000_000 || all[0].BlockTime < 1_800_000_000 {
+		t.Errorf("at %d: %+v", n.Time(t), all)
+	}
+	var block struct {
+		Blockhash string
+		BlockTime int64
+	}
 	details := raw{"transactionDetails": "none"}
-	if n.Call(t, &block, "getBlock", slot, details); block.Blockhash != litesvm.Text(n.Blockhash(t)) {
+	if n.Call(t, &block, "getBlock", slot, details); block.Blockhash != litesvm.Text(n.Blockhash(t)) || block.BlockTime != 1_700_000_000 {
 		t.Errorf("block %+v", block)
 	}
 	for at, code := range map[uint64]int{slot + 1: -32004, slot - 1: -32007} {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/ostraka/ostraka/chain/solana"
@@ -30,6 +31,7 @@ const (
 	codeNotYet    = -32014 // it has no status yet
 	codeBehind    = -32016 // minContextSlot
 	codeTooMany   = 429    // requests
+	codeTooMany2  = -32429 // likewise, of some providers
 	codeUnhealthy = -32005
 )
 
@@ -193,7 +195,7 @@ func (c *Client) FirstBlock(ctx context.Context) (slot uint64, err error) {
 // Busy says that an endpoint refuses because it was asked too often, or has not come as far as another yet: it may answer a moment later.
 func Busy(err error) bool {
 	var refusal *endpoint.CallError
-	return errors.As(err, &refusal) && (refusal.Code == codeTooMany || refusal.Code == codeBehind || refusal.Code == codeUnhealthy)
+	return errors.As(err, &refusal) && slices.Contains([]int{codeTooMany, codeTooMany2, codeBehind, codeUnhealthy}, refusal.Code)
 }
 
 // NoHistory says that an endpoint refuses because it keeps no transactions.
