@@ -1,6 +1,7 @@
 package onchain_test
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -330,6 +331,58 @@ func TestEasyBlocks(t *testing.T) {
 		from := uint64(1)
 		if f := ask(t, verify.Enquiry{Chain: regtest}, onchain.Options{From: &from}, url); !strings.Contains(f.Unread, want) || (f.Unread == "") != (want == "") {
 			t.Errorf("target %08x: %+v", bits, f)
+		}
+	}
+}
+
+// Who runs out of time learns how far it came, and what to do.
+func TestTimeRunsOut(t *testing.T) {
+	n := btcd.Start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	url := (&liar{to: n.URL, changes: map[string]func([]json.RawMessage, string) (string, bool){
+		"getblock": func([]json.RawMessage, string) (string, bool) { <-ctx.Done(); return "", false },
+	}}).serve(t)
+	e, err := onchain.ParseEndpoint(regtest + "=" + url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := uint64(1)
+	f := onchain.Gather(ctx, []onchain.Endpoint{e}, verify.Enquiry{Chain: regtest}, onchain.Options{From: &from})
+	if !strings.HasPrefix(f.Unread, "the time ran out at block ") || !strings.Contains(f.Unread, "--timeout") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Amounts that no chain has, and a coin that is made twice, leave it unread.
+func TestImpossibleCoins(t *testing.T) {
+	n := btcd.Start(t)
+	v := vaultOn(t, n)
+	coinbase := func(script byte) *psbt.Tx {
+		return &psbt.Tx{Version: 2, Ins: []psbt.In{{Outpoint: psbt.Outpoint{Index: 0xffffffff}, Script: []byte{1, script}}}, Outs: []psbt.Out{{Amount: bitcoin.MaxMoney, Script: v.taproot}}}
+	}
+	for second, want := range map[byte]string{1: "which was there already", 2: "more lies at " + v.address + " than there can be"} {
+		before, blocks := psbt.ID(btcd.ID(t, n.Hash(t, 0))), map[string]string{}
+		ids := []psbt.ID{before}
+		for _, script := range []byte{1, second} {
+			tx := coinbase(script)
+			h := block.Header{Version: 4, Previous: before, Root: tx.ID(), Time: 1_700_000_000, Bits: 0x207fffff}
+			for id := h.ID(); id[31] > 0x7e; id = h.ID() {
+				h.Nonce++
+			}
+			before = h.ID()
+			ids, blocks[before.String()] = append(ids, before), fmt.Sprintf(`"%x"`, append(append(h.Bytes(), 1), tx.Bytes()...))
+		}
+		url := (&liar{to: n.URL, changes: map[string]func([]json.RawMessage, string) (string, bool){
+			"getblockcount": func([]json.RawMessage, string) (string, bool) { return "2", true },
+			"getblockhash":  func(p []json.RawMessage, _ string) (string, bool) { return fmt.Sprintf("%q", ids[p[0][0]-'0']), true },
+			"getblock": func(p []json.RawMessage, _ string) (string, bool) {
+				return blocks[strings.Trim(string(p[0]), `"`)], true
+			},
+		}}).serve(t)
+		from := uint64(1)
+		if f := ask(t, verify.Enquiry{Chain: regtest, Addresses: []string{v.address}}, onchain.Options{From: &from}, url); !strings.Contains(f.Unread, want) {
+			t.Errorf("%+v, want %q", f, want)
 		}
 	}
 }
