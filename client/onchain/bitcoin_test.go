@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -105,17 +106,19 @@ func timeOf(t testing.TB, n *btcd.Node, height int) time.Time {
 }
 
 // What takes coins of addresses is found in blocks, whoever signed; what lies there is counted; nothing but blocks is asked for.
-func TestGatherBitcoin(t *testing.T) {
-	n := btcd.Start(t)
+func TestGatherBitcoin(t *testing.T) { gathersBitcoin(t, btcd.Start(t)) }
+
+func gathersBitcoin(t *testing.T, n *btcd.Node) {
 	v := vaultOn(t, n)
 	_, paid := n.Pay(t, v.taproot, 5_000_000)
-	_, second := n.Pay(t, v.taproot, 600_000)
+	n.Pay(t, v.taproot, 600_000)
 	n.Mine(t, 2) // 150, 151
 	back := v.reclaim(paid)
 	n.Mine(t, 1) // 152: the vault's other address gets what was taken, and its coinbases
 	to := append([]byte{0x51, 0x20}, make([]byte, 32)...)
 	to[5] = 9
-	raw, unlogged := btcd.Spend(t, []btcd.Coin{n.Coin(t)}, btcd.Out{Amount: 1_000_000, Script: to})
+	own := n.Coin(t)
+	raw, unlogged := btcd.Spend(t, []btcd.Coin{own}, btcd.Out{Amount: 1_000_000, Script: to}, btcd.Out{Amount: own.Amount - 1_000_000 - btcd.Fee, Script: btcd.Script()})
 	n.Send(t, raw)
 	n.Mine(t, 4) // 153 to 156
 
@@ -142,7 +145,6 @@ func TestGatherBitcoin(t *testing.T) {
 	if len(f.Mined) != 1 || f.Mined[0] != logged(unlogged) || len(told) == 0 || !strings.Contains(told[len(told)-1], "of ") {
 		t.Errorf("%x; %q", f.Mined, told)
 	}
-	_ = second
 
 	// As of another block, and from one on.
 	at, from := uint64(151), uint64(151)
@@ -182,8 +184,9 @@ func TestGatherBitcoin(t *testing.T) {
 }
 
 // Endpoints that lie, or contradict one another, give a clear error, and no facts; a pruned one beside one that keeps all is enough.
-func TestHostileBitcoinEndpoints(t *testing.T) {
-	n, fork := btcd.Start(t), btcd.Start(t)
+func TestHostileBitcoinEndpoints(t *testing.T) { refusesBitcoin(t, btcd.Start(t), btcd.Start(t)) }
+
+func refusesBitcoin(t *testing.T, n, fork *btcd.Node) {
 	v := vaultOn(t, n)
 	_, paid := n.Pay(t, v.taproot, 5_000_000)
 	n.Mine(t, 2)
@@ -240,8 +243,9 @@ func TestHostileBitcoinEndpoints(t *testing.T) {
 	if f := ask(t, q, onchain.Options{}, n.URL, fork.URL); !strings.Contains(f.Unread, "contradict one another about block 153") {
 		t.Errorf("two forks: %+v", f)
 	}
-	fork.Stop()
-	if f := ask(t, q, onchain.Options{}, n.URL, fork.URL); !strings.Contains(f.Unread, "check that the chain's node runs there") {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	if f := ask(t, q, onchain.Options{}, n.URL, gone.URL); !strings.Contains(f.Unread, "check that the chain's node runs there") {
 		t.Errorf("one is away: %+v", f)
 	}
 }
@@ -400,8 +404,9 @@ func TestParseBitcoinEndpoint(t *testing.T) {
 }
 
 // Who asks again is told the same as who asks for the first time, for the blocks alone that came since; what does not follow is read anew.
-func TestKept(t *testing.T) {
-	n := btcd.Start(t)
+func TestKept(t *testing.T) { keepsBitcoin(t, btcd.Start(t)) }
+
+func keepsBitcoin(t *testing.T, n *btcd.Node) {
 	v := vaultOn(t, n)
 	_, paid := n.Pay(t, v.taproot, 5_000_000)
 	n.Pay(t, v.taproot, 600_000)
