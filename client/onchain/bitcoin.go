@@ -57,7 +57,11 @@ func gatherBitcoin(ctx context.Context, endpoints []Endpoint, q verify.Enquiry, 
 		if err != nil {
 			return verify.Facts{}, err
 		}
-		return r.read(ctx)
+		facts, err := r.read(ctx)
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = fmt.Errorf("the time ran out at block %d of %d: give it more with --timeout, an endpoint that is nearer, or a later block with --from-block", r.next, r.head)
+		}
+		return facts, err
 	})
 	out.Endpoints = names
 	return out, err

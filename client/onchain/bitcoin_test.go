@@ -1,9 +1,11 @@
 package onchain_test
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -104,17 +106,19 @@ func timeOf(t testing.TB, n *btcd.Node, height int) time.Time {
 }
 
 // What takes coins of addresses is found in blocks, whoever signed; what lies there is counted; nothing but blocks is asked for.
-func TestGatherBitcoin(t *testing.T) {
-	n := btcd.Start(t)
+func TestGatherBitcoin(t *testing.T) { gathersBitcoin(t, btcd.Start(t)) }
+
+func gathersBitcoin(t *testing.T, n *btcd.Node) {
 	v := vaultOn(t, n)
 	_, paid := n.Pay(t, v.taproot, 5_000_000)
-	_, second := n.Pay(t, v.taproot, 600_000)
+	n.Pay(t, v.taproot, 600_000)
 	n.Mine(t, 2) // 150, 151
 	back := v.reclaim(paid)
 	n.Mine(t, 1) // 152: the vault's other address gets what was taken, and its coinbases
 	to := append([]byte{0x51, 0x20}, make([]byte, 32)...)
 	to[5] = 9
-	raw, unlogged := btcd.Spend(t, []btcd.Coin{n.Coin(t)}, btcd.Out{Amount: 1_000_000, Script: to})
+	own := n.Coin(t)
+	raw, unlogged := btcd.Spend(t, []btcd.Coin{own}, btcd.Out{Amount: 1_000_000, Script: to}, btcd.Out{Amount: own.Amount - 1_000_000 - btcd.Fee, Script: btcd.Script()})
 	n.Send(t, raw)
 	n.Mine(t, 4) // 153 to 156
 
@@ -141,7 +145,6 @@ func TestGatherBitcoin(t *testing.T) {
 	if len(f.Mined) != 1 || f.Mined[0] != logged(unlogged) || len(told) == 0 || !strings.Contains(told[len(told)-1], "of ") {
 		t.Errorf("%x; %q", f.Mined, told)
 	}
-	_ = second
 
 	// As of another block, and from one on.
 	at, from := uint64(151), uint64(151)
@@ -181,8 +184,9 @@ func TestGatherBitcoin(t *testing.T) {
 }
 
 // Endpoints that lie, or contradict one another, give a clear error, and no facts; a pruned one beside one that keeps all is enough.
-func TestHostileBitcoinEndpoints(t *testing.T) {
-	n, fork := btcd.Start(t), btcd.Start(t)
+func TestHostileBitcoinEndpoints(t *testing.T) { refusesBitcoin(t, btcd.Start(t), btcd.Start(t)) }
+
+func refusesBitcoin(t *testing.T, n, fork *btcd.Node) {
 	v := vaultOn(t, n)
 	_, paid := n.Pay(t, v.taproot, 5_000_000)
 	n.Mine(t, 2)
@@ -239,8 +243,9 @@ func TestHostileBitcoinEndpoints(t *testing.T) {
 	if f := ask(t, q, onchain.Options{}, n.URL, fork.URL); !strings.Contains(f.Unread, "contradict one another about block 153") {
 		t.Errorf("two forks: %+v", f)
 	}
-	fork.Stop()
-	if f := ask(t, q, onchain.Options{}, n.URL, fork.URL); !strings.Contains(f.Unread, "check that the chain's node runs there") {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	if f := ask(t, q, onchain.Options{}, n.URL, gone.URL); !strings.Contains(f.Unread, "check that the chain's node runs there") {
 		t.Errorf("one is away: %+v", f)
 	}
 }
@@ -334,6 +339,58 @@ func TestEasyBlocks(t *testing.T) {
 	}
 }
 
+// Who runs out of time learns how far it came, and what to do.
+func TestTimeRunsOut(t *testing.T) {
+	n := btcd.Start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	url := (&liar{to: n.URL, changes: map[string]func([]json.RawMessage, string) (string, bool){
+		"getblock": func([]json.RawMessage, string) (string, bool) { <-ctx.Done(); return "", false },
+	}}).serve(t)
+	e, err := onchain.ParseEndpoint(regtest + "=" + url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := uint64(1)
+	f := onchain.Gather(ctx, []onchain.Endpoint{e}, verify.Enquiry{Chain: regtest}, onchain.Options{From: &from})
+	if !strings.HasPrefix(f.Unread, "the time ran out at block ") || !strings.Contains(f.Unread, "--timeout") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Amounts that no chain has, and a coin that is made twice, leave it unread.
+func TestImpossibleCoins(t *testing.T) {
+	n := btcd.Start(t)
+	v := vaultOn(t, n)
+	coinbase := func(script byte) *psbt.Tx {
+		return &psbt.Tx{Version: 2, Ins: []psbt.In{{Outpoint: psbt.Outpoint{Index: 0xffffffff}, Script: []byte{1, script}}}, Outs: []psbt.Out{{Amount: bitcoin.MaxMoney, Script: v.taproot}}}
+	}
+	for second, want := range map[byte]string{1: "which was there already", 2: "more lies at " + v.address + " than there can be"} {
+		before, blocks := psbt.ID(btcd.ID(t, n.Hash(t, 0))), map[string]string{}
+		ids := []psbt.ID{before}
+		for _, script := range []byte{1, second} {
+			tx := coinbase(script)
+			h := block.Header{Version: 4, Previous: before, Root: tx.ID(), Time: 1_700_000_000, Bits: 0x207fffff}
+			for id := h.ID(); id[31] > 0x7e; id = h.ID() {
+				h.Nonce++
+			}
+			before = h.ID()
+			ids, blocks[before.String()] = append(ids, before), fmt.Sprintf(`"%x"`, append(append(h.Bytes(), 1), tx.Bytes()...))
+		}
+		url := (&liar{to: n.URL, changes: map[string]func([]json.RawMessage, string) (string, bool){
+			"getblockcount": func([]json.RawMessage, string) (string, bool) { return "2", true },
+			"getblockhash":  func(p []json.RawMessage, _ string) (string, bool) { return fmt.Sprintf("%q", ids[p[0][0]-'0']), true },
+			"getblock": func(p []json.RawMessage, _ string) (string, bool) {
+				return blocks[strings.Trim(string(p[0]), `"`)], true
+			},
+		}}).serve(t)
+		from := uint64(1)
+		if f := ask(t, verify.Enquiry{Chain: regtest, Addresses: []string{v.address}}, onchain.Options{From: &from}, url); !strings.Contains(f.Unread, want) {
+			t.Errorf("%+v, want %q", f, want)
+		}
+	}
+}
+
 func TestParseBitcoinEndpoint(t *testing.T) {
 	for _, bad := range []string{"bip122:0=http://x", regtest, regtest + "=", regtest + "=ftp://x", regtest + "=http://secret@%zz"} {
 		if _, err := onchain.ParseEndpoint(bad); err == nil || strings.Contains(err.Error(), "secret") {
@@ -347,8 +404,9 @@ func TestParseBitcoinEndpoint(t *testing.T) {
 }
 
 // Who asks again is told the same as who asks for the first time, for the blocks alone that came since; what does not follow is read anew.
-func TestKept(t *testing.T) {
-	n := btcd.Start(t)
+func TestKept(t *testing.T) { keepsBitcoin(t, btcd.Start(t)) }
+
+func keepsBitcoin(t *testing.T, n *btcd.Node) {
 	v := vaultOn(t, n)
 	_, paid := n.Pay(t, v.taproot, 5_000_000)
 	n.Pay(t, v.taproot, 600_000)

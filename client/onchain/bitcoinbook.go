@@ -92,6 +92,9 @@ func (b *coinBook) take(blk *block.Block, height uint32) error {
 			if len(b.coins) == maxCoins {
 				return fmt.Errorf("block %d: more than %d coins lie at the addresses at once, which is more than are kept", height, maxCoins)
 			}
+			if b.sums[owner]+out.Amount > bitcoin.MaxMoney { // each is at most that, so nothing overflows
+				return fmt.Errorf("block %s: more lies at %s than there can be: no chain has it", blk.Hash, b.texts[owner])
+			}
 			b.coins[o] = ownCoin{owner, out.Amount}
 			b.sums[owner] += out.Amount
 		}
