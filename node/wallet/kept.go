@@ -23,14 +23,11 @@ func (p *Purses) seek(ctx context.Context, now time.Time, on string, panel *coin
 	if !begun || last == s.sought {
 		return nil
 	}
-	err := s.seekAmong(ctx, on, panel, p.Desk.Kept(now), func(id statement.ID, raw []byte) error {
-		p.Log.Error("a transaction that ended without a signature here stands in a block: somebody kept its signatures back", "intent", id.Short(), "chain", on)
+	s.sought = last // also where it fails: the next block is soon enough to try again
+	return s.seekAmong(ctx, on, panel, p.Desk.Kept(now), func(id statement.ID, raw []byte) error {
+		p.Log.Warn("a transaction that ended without a signature here stands in a block: nobody told its signatures", "intent", id.Short(), "chain", on)
 		return p.Desk.Found(ctx, now, id, raw)
 	})
-	if err == nil {
-		s.sought = last
-	}
-	return err
 }
 
 // seekAmong gives each of these transactions that a block holds, with its signatures.
