@@ -150,6 +150,9 @@ func (c *Circle) complete(ctx context.Context, t Transfer, from evm.Address) (ev
 		if err != nil {
 			return r, fmt.Errorf("read which nonces other intents have: %w", err)
 		}
+		if err := KeptBack(all, from.String(), t.Chain, q.Nonce); err != nil {
+			return r, err
+		}
 		r.Nonce = FreeNonce(all, from.String(), t.Chain, q.Nonce, time.Now())
 	}
 	if t.Gas != nil {

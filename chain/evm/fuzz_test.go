@@ -2,6 +2,7 @@ package evm_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/core/types"
@@ -78,6 +79,21 @@ func FuzzParseUnits(f *testing.F) {
 		again, err := evm.ParseUnits(evm.FormatUnits(amount, decimals), decimals)
 		if err != nil || again.Cmp(amount) != 0 {
 			t.Fatalf("%q is %v, formatted and read again %v, %v", text, amount, again, err)
+		}
+	})
+}
+
+// An address is read by its checksum or in lower case alone, a hash in any case; what is read is written in one form.
+func FuzzParseAddress(f *testing.F) {
+	for _, text := range []string{"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed", "0x5AAEB6053F3E94C9B9A09F33669435E7EF1BEAED", "0x" + strings.Repeat("aF", 32), "0x"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if a, err := evm.ParseAddress(text); err == nil && (text != a.String() && text != strings.ToLower(a.String()) || len(text) != 42) {
+			t.Fatalf("%q is read as %s", text, a)
+		}
+		if h, err := evm.ParseHash(text); err == nil && h.String() != strings.ToLower(text) {
+			t.Fatalf("%q is read as %s", text, h)
 		}
 	})
 }

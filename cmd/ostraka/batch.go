@@ -295,6 +295,9 @@ func (p proposal) oneQuote(ctx context.Context, c *client.Circle, t *client.Tran
 	if t.Nonce != nil {
 		return *t.Nonce, nil
 	}
+	if err := client.KeptBack(all, from.String(), t.Chain, q.Nonce); err != nil {
+		return 0, err
+	}
 	return client.FreeNonce(all, from.String(), t.Chain, q.Nonce, time.Now()), nil
 }
 

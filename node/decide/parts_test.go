@@ -206,6 +206,35 @@ func TestWithheldParts(t *testing.T) {
 		p.Crash(a)
 		p.Start(a)
 	}
+	// It shows itself on its chain.
+	kept := a.Desk.Kept(p.Now)
+	if len(kept) != 1 || kept[0].ID != s.ID() || kept[0].Raw != nil {
+		t.Fatalf("%d may have been kept back: %+v", len(kept), kept)
+	}
+	whole, err := b.Desk.Show(s.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := bytes.Clone(whole.Raw)
+	bad[len(bad)-1] ^= 1
+	for _, raw := range [][]byte{bad, nil, whole.Raw[1:]} {
+		if err := a.Desk.Found(context.Background(), p.Now, s.ID(), raw); err == nil || p.State(a, s.ID()) == intent.Signed {
+			t.Fatalf("%x is taken: %v", raw, err)
+		}
+	}
+	for range 2 {
+		if err := a.Desk.Found(context.Background(), p.Now, s.ID(), whole.Raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v, err := a.Desk.Show(s.ID()); err != nil || v.State != intent.Signed || v.Possibly || len(a.Desk.Kept(p.Now)) > 0 || len(a.Desk.OnTheWay()) != 1 {
+		t.Errorf("found on its chain it is %s, possibly signed %v, %d kept back, %d followed (%v)", v.State, v.Possibly, len(a.Desk.Kept(p.Now)), len(a.Desk.OnTheWay()), err)
+	}
+	p.Crash(a)
+	p.Start(a)
+	if p.State(a, s.ID()) != intent.Signed {
+		t.Error("a start forgets it")
+	}
 }
 
 // forges makes the notes of all of an intent's signatures by the stolen key.

@@ -58,6 +58,7 @@ type shelf struct {
 	loaded bool
 	behind uint32
 	err    error
+	sought psbt.ID // up to this block transactions were looked for that somebody may have kept back
 }
 
 // A row is an account's addresses of one suite.
@@ -85,7 +86,7 @@ func (p *Purses) Step(ctx context.Context, now time.Time) {
 		if err != nil && ctx.Err() == nil {
 			p.Log.Warn("blocks not read", "chain", on, "error", err)
 		}
-		if err := p.follow(ctx, now, on, panel, s); err != nil && ctx.Err() == nil {
+		if err := errors.Join(p.seek(ctx, now, on, panel, s), p.follow(ctx, now, on, panel, s)); err != nil && ctx.Err() == nil {
 			p.Log.Warn("transactions not followed", "chain", on, "error", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package wallet
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
@@ -285,5 +286,41 @@ func TestRivalsChange(t *testing.T) {
 		if len(spent) != c.spent || !slices.Equal(back, c.back) {
 			t.Errorf("%s: %d coins spent, change at %s; want %d, %d", name, len(spent), fmt.Sprint(back), c.spent, c.back)
 		}
+	}
+}
+
+// A transaction that somebody kept back is found in the block that holds it, with its signatures, and no other is taken for it.
+func TestKeptBack(t *testing.T) {
+	s := newStand(t)
+	kept, waits, elsewhere := s.sent(stranger(1), 3, bitcoin.PerVByte(2)), s.sent(stranger(2), 4, bitcoin.PerVByte(2)), s.sent(stranger(3), 5, bitcoin.PerVByte(2))
+	kept.ID, waits.ID, elsewhere.ID, elsewhere.Chain = statement.ID{1}, statement.ID{2}, statement.ID{3}, "bip122:000000000019d6689c085ae165831e93"
+	spent := func(x decide.Sent) *psbt.Tx {
+		tx := must(psbt.ParseTx(slices.Clone(x.Raw)))(t)
+		for i := range tx.Ins {
+			tx.Ins[i].Witness = [][]byte{bytes.Repeat([]byte{7}, 64)}
+		}
+		return tx
+	}
+	seek := func() (out map[statement.ID][]byte) {
+		s.read()
+		out = map[statement.ID][]byte{}
+		err := s.books[regtest].seekAmong(t.Context(), regtest, s.Panels[regtest], []decide.Sent{kept, waits, elsewhere}, func(id statement.ID, raw []byte) error { out[id] = raw; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if found := seek(); len(found) > 0 {
+		t.Fatalf("%d are found in blocks that hold none", len(found))
+	}
+	s.chain.mine(s.pays(1, stranger(9)), spent(kept), spent(elsewhere))
+	s.chain.mine()
+	found := seek()
+	if len(found) != 1 || !bytes.Equal(found[kept.ID], spent(kept).Bytes()) {
+		t.Fatalf("%d are found: %x", len(found), found[kept.ID])
+	}
+	s.start() // the next process looks for itself
+	if found = seek(); len(found) != 1 {
+		t.Errorf("after a start %d are found", len(found))
 	}
 }

@@ -419,3 +419,34 @@ func FuzzArguments(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a charter calls a function, and whatever a person gives it: what is encoded is decoded as the same.
+func FuzzParseFunction(f *testing.F) {
+	f.Add("function swap(address to, uint256 amount) payable", `["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed","7"]`)
+	f.Add("function fill((address token,uint8[] parts)[2] orders,bytes note)", `[[["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",["1"]],["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",[]]],"0x01"]`)
+	f.Add("function f()", `[]`)
+	f.Fuzz(func(t *testing.T, signature, list string) {
+		function, err := abi.ParseFunction(signature)
+		if err != nil {
+			return
+		}
+		if s := function.Signature(); strings.ContainsAny(s, " \n") || len(s) > len(signature)+8 || !strings.HasPrefix(s, function.Name+"(") {
+			t.Fatalf("%q has the signature %q", signature, s)
+		}
+		values, err := function.ParseArguments([]byte(list))
+		if err != nil {
+			return
+		}
+		data, err := function.Encode(values)
+		if err != nil {
+			return // more than calls may have
+		}
+		again, err := function.Decode(data[4:])
+		if err != nil {
+			t.Fatalf("%q with %s is encoded as %x, which is none: %v", signature, list, data, err)
+		}
+		if twice, err := function.Encode(again); err != nil || !bytes.Equal(twice, data) {
+			t.Fatalf("%q with %s: %x, then %x (%v)", signature, list, data, twice, err)
+		}
+	})
+}
