@@ -43,9 +43,8 @@ func (c *checker) checkSolana(ctx context.Context, p *payload.Solana, before []p
 func affords(ctx context.Context, panel *sol.Panel, p *payload.Solana, first []*payload.Solana) error {
 	_, writes := p.Execution()
 	for _, b := range first {
-		if _, more := b.Execution(); len(writes)+len(more) <= sol.MaxAccounts {
-			writes = append(writes, more...)
-		}
+		_, more := b.Execution()
+		writes = append(writes, more...)
 	}
 	slices.SortFunc(writes, func(a, b solana.Key) int { return bytes.Compare(a[:], b[:]) })
 	held, err := panel.Holdings(ctx, slices.Compact(writes))

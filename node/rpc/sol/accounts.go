@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ostraka/ostraka/chain/solana"
 	"github.com/ostraka/ostraka/node/rpc/endpoint"
@@ -246,16 +247,26 @@ func (p *Panel) Readings(ctx context.Context, needs []solana.Read, blockhash sol
 	return r, nil
 }
 
-// Holdings are how much lies in accounts, 0 to MaxAccounts, at least, as more than half of the endpoints say, and what an account without data must hold, agreed on: what changes with every block is not compared.
+// Holdings are how much lies in accounts, MaxAccounts of them asked for at once, at least, as more than half of the endpoints say, and what an account without data must hold, agreed on: what changes with every block is not compared.
 func (p *Panel) Holdings(ctx context.Context, keys []solana.Key) (h solana.Holdings, err error) {
-	if h.Least, err = p.MinimumRent(ctx, 0); err != nil || len(keys) == 0 {
+	h.Of = map[solana.Key]solana.Holding{}
+	if h.Least, err = p.MinimumRent(ctx, 0); err != nil {
 		return h, err
 	}
+	for some := range slices.Chunk(keys, MaxAccounts) {
+		if err := p.hold(ctx, h, some); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// hold reads some of them.
+func (p *Panel) hold(ctx context.Context, h solana.Holdings, keys []solana.Key) error {
 	all, err := endpoint.Ask(ctx, &p.Panel, "how much lies in accounts", func(ctx context.Context, m *Client) ([]Account, error) { return m.Accounts(ctx, keys) })
 	if err != nil {
-		return h, err
+		return err
 	}
-	h.Of = map[solana.Key]solana.Holding{}
 	for i, k := range keys {
 		for j, x := range all {
 			a := x.Value[i]
@@ -266,7 +277,7 @@ func (p *Panel) Holdings(ctx context.Context, keys []solana.Key) (h solana.Holdi
 			h.Of[k] = one
 		}
 	}
-	return h, nil
+	return nil
 }
 
 // amount is how many tokens a token account holds, 0 of what is none.
