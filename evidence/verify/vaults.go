@@ -363,6 +363,12 @@ func (v *verifier) readAccounts(x *vault) {
 			taproot = taproot || a.Suite == charter.SuiteBIP340
 			account := x.accounts[a.Path[:2].String()]
 			x.out.Addresses = append(x.out.Addresses, Address{Address: a.Address, Chain: a.Chain, Path: a.Path.String(), Account: account, Given: l.Time})
+			for _, b := range v.forms(x, a) {
+				if !seen[b.Chain+" "+b.Address] {
+					seen[b.Chain+" "+b.Address] = true
+					x.out.Addresses = append(x.out.Addresses, Address{Address: b.Address, Chain: b.Chain, Path: a.Path.String(), Account: account, Given: l.Time})
+				}
+			}
 		}
 	}
 	if good > 0 {
@@ -370,6 +376,30 @@ func (v *verifier) readAccounts(x *vault) {
 	}
 	v.protect(x, taproot)
 	slices.SortFunc(x.out.Addresses, func(a, b Address) int { return strings.Compare(a.Path+a.Chain, b.Path+b.Chain) })
+}
+
+// forms are the other addresses of the key of one that was given out: those that the chains write otherwise for which the vault signs, or ever signed. A node gives out one form, that of
+// the vault's first chain, and the key signs on all of them: left out, whoever stole it would take what lies on the others unseen.
+func (v *verifier) forms(x *vault, a charter.Address) (out []charter.Address) {
+	told := map[string]bool{a.Address: true}
+	for i := len(v.history) - 1; i >= 0; i-- {
+		b, _ := v.history[i].Vault(x.Name)
+		for _, on := range b.Chains {
+			if !chain.Serves(a.Suite, on) || on == a.Chain {
+				continue
+			}
+			child, err := x.child(a.Suite, a.Path)
+			if err != nil {
+				return out
+			}
+			address, err := chain.Address(a.Suite, on, child, policy.Tree(x.Vault, a.Suite))
+			if err == nil && !told[address] {
+				told[address] = true
+				out = append(out, charter.Address{Path: a.Path, Suite: a.Suite, Chain: on, Address: address, PublicKey: a.PublicKey})
+			}
+		}
+	}
+	return out
 }
 
 func (x *vault) derives(a charter.Address) error {
