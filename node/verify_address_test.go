@@ -48,3 +48,34 @@ func TestVerifyAnotherKeysAddress(t *testing.T) {
 		}
 	}
 }
+
+// An ECDSA key signs on Bitcoin and on chains like Ethereum, and a node gives out one form of its address: a vault of both kinds of chain is asked about in the other form too, or
+// what was stolen there would be told of nobody.
+func TestVerifyAKeyOnTwoKindsOfChain(t *testing.T) {
+	t.Parallel()
+	w := nodetest.New(t, 3)
+	w.Change = func(d *charter.Document) {
+		for i := range d.Vaults {
+			d.Vaults[i].Chains = []string{regtest, "eip155:1"}
+		}
+	}
+	_, addr := nodetest.Ready(w, 3)
+	r, err := verify.Verify(sources(t, w.PublishAll()), verify.Options{Now: w.Now})
+	if err != nil || r.Failed {
+		t.Fatalf("%v, %q", err, failures(r))
+	}
+	key, err := crypto.DecompressPubkey(addr.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := crypto.PubkeyToAddress(*key).Hex()
+	if addr.Chain != regtest || addr.Address == at {
+		t.Fatalf("it was given out as %s on %s", addr.Address, addr.Chain)
+	}
+	if q := r.Enquire("eip155:1"); !slices.Equal(q.Addresses, []string{at}) {
+		t.Errorf("the chain is asked about %q, not %s", q.Addresses, at)
+	}
+	if got := r.Vaults[0].Addresses; len(got) != 2 || got[1].Address != at || got[1].Chain != "eip155:1" || got[1].Path != got[0].Path || got[1].Account != got[0].Account {
+		t.Errorf("%+v", got)
+	}
+}

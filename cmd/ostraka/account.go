@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ostraka/ostraka/chain"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -80,7 +81,7 @@ func (a *app) accountListCommand() *cobra.Command {
 						fmt.Fprintf(w, "Vault %s has no account yet.\nNext: `ostraka account create --vault %s DEPARTMENT/ACCOUNT`.\n", v.Name, v.Name)
 					}
 					for _, x := range doc.Accounts {
-						fmt.Fprintf(w, "%-24s %-10s %d addresses\n", x.Account, x.Path, total(x.Addresses))
+						fmt.Fprintf(w, "%-24s %-10s %s\n", x.Account, x.Path, plural(total(x.Addresses), "address", "addresses"))
 					}
 				})
 			})
@@ -122,8 +123,16 @@ func (a *app) createAccount(ctx context.Context, c *client.Circle, v client.Vaul
 	a.down(taken.Failures())
 	d := accountOf(v, x)
 	return a.show(d, func(w io.Writer) {
-		fmt.Fprintf(w, "Account %s of vault %s at %s.\n\nNext: `ostraka address new %s %s`.\n", d.Account, d.Vault, d.Path, d.Vault, d.Account)
+		fmt.Fprintf(w, "Account %s of vault %s at %s.\n\nNext: `ostraka address new %s %s%s`.\n", d.Account, d.Vault, d.Path, d.Vault, d.Account, suiteHint(v))
 	})
+}
+
+// suiteHint is what `address new` must be told besides, of a vault with several keys.
+func suiteHint(v client.Vault) string {
+	if len(v.Suites) < 2 {
+		return ""
+	}
+	return " --suite " + strings.Join(v.Suites, "|")
 }
 
 func total(m map[string]int) (n int) {
@@ -142,10 +151,32 @@ type addressDocument struct {
 	Address   string   `json:"address"`
 	PublicKey string   `json:"public_key"`
 	Nodes     []string `json:"nodes"`
+	Forms     []form   `json:"forms"` // the same key's address on each chain that the vault signs for with it, first the one above
 }
 
-func addressOf(v client.Vault, x client.Account, d client.Address) addressDocument {
-	return addressDocument{v.Name, x.Department + "/" + x.Name, d.Path.String(), d.Suite, d.Chain, d.Address, fmt.Sprintf("%x", d.PublicKey), d.Nodes}
+// A form is an address as one chain writes it: the key of an Ethereum address has another address on Bitcoin.
+type form struct {
+	Chain   string `json:"chain"`
+	Address string `json:"address"`
+}
+
+func addressOf(v client.Vault, x client.Account, d client.Address) (addressDocument, error) {
+	out := addressDocument{v.Name, x.Department + "/" + x.Name, d.Path.String(), d.Suite, d.Chain, d.Address, fmt.Sprintf("%x", d.PublicKey), d.Nodes, []form{{d.Chain, d.Address}}}
+	root, err := v.Root(d.Suite)
+	if err != nil {
+		return out, err
+	}
+	for _, on := range v.Chains {
+		if on == d.Chain || !chain.Serves(d.Suite, on) {
+			continue
+		}
+		address, _, err := v.Address(root, on, d.Path)
+		if err != nil {
+			return out, err
+		}
+		out.Forms = append(out.Forms, form{on, address})
+	}
+	return out, nil
 }
 
 func (a *app) inAccount(ctx context.Context, args []string, do func(context.Context, *client.Circle, client.Vault, client.Account) error) error {
@@ -163,16 +194,35 @@ func (a *app) inAccount(ctx context.Context, args []string, do func(context.Cont
 }
 
 func suiteFlag(c *cobra.Command) *string {
-	return c.Flags().String("suite", "", "root key that the address is below (default: the vault's only one)")
+	return c.Flags().String("suite", "", "root key that the address is below: ecdsa-secp256k1 (Ethereum and others like it, Bitcoin's bc1q…), bip340-secp256k1 (Bitcoin's bc1p…) or ed25519 (Solana) (default: the vault's only one)")
 }
 
 // rootFor finds the root that --suite names.
 func rootFor(v client.Vault, suite string) (client.Root, error) {
 	r, err := v.Root(suite)
-	if err != nil {
+	switch {
+	case err != nil && suite == "" && len(v.Suites) > 1:
+		return r, usage("%w: give --suite", err)
+	case err != nil:
 		return r, usage("%w", err)
 	}
 	return r, nil
+}
+
+// rootsFor are the root that --suite names, or all of the vault's.
+func rootsFor(v client.Vault, suite string) (out []client.Root, err error) {
+	if suite != "" || len(v.Suites) < 2 {
+		r, err := rootFor(v, suite)
+		return []client.Root{r}, err
+	}
+	for _, s := range v.Suites {
+		r, err := rootFor(v, s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
 }
 
 func (a *app) addressNewCommand() *cobra.Command {
@@ -181,7 +231,10 @@ func (a *app) addressNewCommand() *cobra.Command {
 		Use: "new VAULT DEPARTMENT/ACCOUNT", Short: "Give out the account's next address", Args: exactly("VAULT", "DEPARTMENT/ACCOUNT"),
 		Long: "Asks every node for the account's next address, derives it here too, and compares. Nodes give out an address\n" +
 			"only when every share of the vault's key has proved itself within a day; otherwise the shares prove themselves first.\n" +
-			"Where the charter has a plan or lists places for backups, these must be of the epoch in force: `ostraka backup coverage` shows them.",
+			"Where the charter has a plan or lists places for backups, these must be of the epoch in force: `ostraka backup coverage` shows them.\n\n" +
+			"A vault for several chains may have several keys: --suite says which. One key may serve several chains, and is shown as each of them writes its address.",
+		Example: "  ostraka address new treasury ops/main\n" +
+			"  ostraka address new treasury ops/main --suite ed25519",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), time.Minute)
 			defer cancel()
@@ -195,10 +248,16 @@ func (a *app) addressNewCommand() *cobra.Command {
 					return err
 				}
 				a.down(failed)
-				d := addressOf(v, x, one)
+				d, err := addressOf(v, x, one)
+				if err != nil {
+					return err
+				}
 				return a.show(d, func(w io.Writer) {
 					fmt.Fprintln(w, d.Address)
-					a.say("%s of %s in vault %s, the same at %s and derived here from the vault's key.", d.Path, d.Account, d.Vault, strings.Join(d.Nodes, ", "))
+					a.say("%s of %s in vault %s, on %s, the same at %s and derived here from the vault's key.", d.Path, d.Account, d.Vault, d.Chain, strings.Join(d.Nodes, ", "))
+					for _, f := range d.Forms[1:] {
+						a.say("On %s it is %s.", f.Chain, f.Address)
+					}
 				})
 			})
 		},
@@ -211,33 +270,48 @@ func (a *app) addressListCommand() *cobra.Command {
 	var suite *string
 	c := &cobra.Command{
 		Use: "list VAULT DEPARTMENT/ACCOUNT", Short: "List an account's addresses", Args: exactly("VAULT", "DEPARTMENT/ACCOUNT"),
+		Long: "Lists what the nodes gave out, of all keys of the vault or of that of --suite, each derived here too, as every chain that the key signs for writes it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), 30*time.Second)
 			defer cancel()
 			return a.inAccount(ctx, args, func(ctx context.Context, c *client.Circle, v client.Vault, x client.Account) error {
-				root, err := rootFor(v, *suite)
+				roots, err := rootsFor(v, *suite)
 				if err != nil {
 					return err
 				}
-				all, failed, err := c.Addresses(ctx, v, root, x)
-				if err != nil {
-					return err
-				}
-				a.down(failed)
 				doc := struct {
 					Addresses []addressDocument `json:"addresses"`
 				}{[]addressDocument{}}
-				for _, one := range all {
-					doc.Addresses = append(doc.Addresses, addressOf(v, x, one))
-				}
-				return a.show(doc, func(w io.Writer) {
-					for _, d := range doc.Addresses {
-						fmt.Fprintf(w, "%-12s %s\n", d.Path, d.Address)
+				for _, root := range roots {
+					all, failed, err := c.Addresses(ctx, v, root, x)
+					if err != nil {
+						return err
 					}
-				})
+					a.down(failed)
+					for _, one := range all {
+						d, err := addressOf(v, x, one)
+						if err != nil {
+							return err
+						}
+						doc.Addresses = append(doc.Addresses, d)
+					}
+				}
+				return a.show(doc, func(w io.Writer) { printAddressList(w, doc.Addresses) })
 			})
 		},
 	}
 	suite = suiteFlag(c)
 	return c
+}
+
+// printAddressList writes each address as each chain writes it, one a line.
+func printAddressList(w io.Writer, all []addressDocument) {
+	if len(all) == 0 {
+		fmt.Fprintln(w, "It gave out no address yet: `ostraka address new` gives one out.")
+	}
+	for _, d := range all {
+		for _, f := range d.Forms {
+			fmt.Fprintf(w, "%-12s %s  %s\n", d.Path, f.Address, f.Chain)
+		}
+	}
 }

@@ -46,7 +46,7 @@ func (a *app) accountBalancesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "balances VAULT", Short: "Show what a vault holds, on all its chains", Args: exactly("VAULT"),
 		Long: "Every node reads at its own endpoints, all after one block; what is shown two nodes say alike. On EVM chains it is the chain's own asset and the tokens that\n" +
-			"the charter lists, address by address; on Bitcoin what blocks hold, account by account.",
+			"the charter lists, address by address; on Bitcoin what blocks hold, account by account; on Solana SOL, and the tokens that the charter lists in the accounts that are theirs by rule.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.within(cmd.Context(), 2*time.Minute)
 			defer cancel()
@@ -108,7 +108,7 @@ func (d balancesDocument) print(w io.Writer) {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		for _, b := range on.Balances {
 			if b.Amount != "0" || b.Address == "" {
-				fmt.Fprintf(t, "  %s\t%s\t%s\n", b.Account, b.text(), b.Address)
+				fmt.Fprintln(t, strings.TrimRight(fmt.Sprintf("  %s\t%s\t%s", b.Account, b.text(), b.Address), "\t"))
 			}
 		}
 		_ = t.Flush()

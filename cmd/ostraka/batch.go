@@ -173,7 +173,7 @@ func (a *app) proposeBatch(ctx context.Context, p proposal) error {
 func (p proposal) prepareBatch(ctx context.Context, c *client.Circle, v client.Vault, lines []batchLine) (b batch, decimals map[evm.Address]uint8, err error) {
 	b.lines = lines
 	t := client.Transfer{Legacy: p.legacy, Life: p.expires.Truncate(time.Second)}
-	if t.Sender, err = senderOf(ctx, c, v, evm.Suite, p.chain, p.account); err != nil {
+	if t.Sender, err = evmSender(ctx, c, v, p.chain, p.account); err != nil {
 		return b, nil, err
 	}
 	if err := p.numbers(&t); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math/big"
 	"time"
 
@@ -79,6 +80,9 @@ func (a *app) bump(ctx context.Context, p instead, id string) error {
 		return err
 	}
 	a.down(failed)
+	if err := checkWaits(old); err != nil {
+		return err
+	}
 	v, _, err := c.Vault(ctx, old.Vault.Name)
 	if err != nil {
 		return err
@@ -96,4 +100,18 @@ func (a *app) bump(ctx context.Context, p instead, id string) error {
 		return err
 	}
 	return a.submit(ctx, c, v, s, p.noWait, p.until)
+}
+
+// checkWaits says what to do about an intent whose transaction does not wait on its chain.
+func checkWaits(old *client.Case) error {
+	next := fmt.Sprintf("`ostraka tx show %s` shows how it ended", old.ID().Short())
+	switch {
+	case old.Pending():
+		return nil
+	case old.Signed == nil && !old.Closed():
+		next = fmt.Sprintf("it is not signed yet: `ostraka tx cancel %s` takes it back, and it can be proposed anew; `ostraka tx explain %[1]s` says what it waits for", old.ID().Short())
+	case old.Signed == nil:
+		next = "propose the transaction anew"
+	}
+	return refused(next, "intent %s is %s: only a transaction that is signed, and that no block holds, can be replaced", old.ID().Short(), old.State())
 }

@@ -46,7 +46,7 @@ func (a *app) call(ctx context.Context, p proposal, args []string) error {
 	return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
 		t := client.Transfer{Legacy: p.legacy, Memo: p.memo, Life: p.expires.Truncate(time.Second)}
 		var err error
-		if t.Sender, err = senderOf(ctx, c, v, evm.Suite, p.chain, p.account); err != nil {
+		if t.Sender, err = evmSender(ctx, c, v, p.chain, p.account); err != nil {
 			return err
 		}
 		if err := p.numbers(&t); err != nil {
@@ -166,7 +166,7 @@ func (a *app) message(ctx context.Context, in io.Reader, p proposal, file string
 	ctx, cancel := a.within(ctx, proposeTimeout)
 	defer cancel()
 	return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
-		sender, err := senderOf(ctx, c, v, evm.Suite, p.chain, p.account)
+		sender, err := evmSender(ctx, c, v, p.chain, p.account)
 		if err != nil {
 			return err
 		}

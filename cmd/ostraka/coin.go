@@ -160,6 +160,8 @@ func bitcoinOf(v client.Vault, on string) (string, error) {
 		return on, nil
 	case len(fit) == 1:
 		return fit[0], nil
+	case len(fit) == 0:
+		return "", usage("vault %s signs for no chain of Bitcoin; it does for: %s", v.Name, strings.Join(v.Chains, ", "))
 	}
 	return "", usage("vault %s signs for %d chains of Bitcoin: give --chain, one of: %s", v.Name, len(fit), strings.Join(fit, ", "))
 }

@@ -105,7 +105,7 @@ func (a *app) nodeInitCommand() *cobra.Command {
 	f.StringVar(&s.People, "people", "127.0.0.1:7701", "host:port of the people's interface")
 	f.StringVar(&s.Metrics, "metrics", "", "loopback host:port of /healthz and /metrics (default: off)")
 	f.StringArrayVar(&officers, "officer", nil, "public key of a person who signs for the operator, of SSH, a passkey or a wallet: a file, or the line itself (required; may be repeated)")
-	f.StringArrayVar(&rpcs, "rpc", nil, "this node's own endpoint of a chain, as eip155:1=https://… (may be repeated; several of one chain must agree)")
+	f.StringArrayVar(&rpcs, "rpc", nil, "this node's own endpoint of a chain, as eip155:1=https://…, or bip122:… or solana:… for Bitcoin or Solana (docs/operator.md has the ids; may be repeated; several of one chain must agree)")
 	sealFlags(f, &with, &makes)
 	given.flags(f, "")
 	memoryFlag(f, &memory)
@@ -169,7 +169,7 @@ func completeSettings(s *node.Settings, officers, rpcs []string) error {
 	for _, r := range rpcs {
 		chain, url, ok := strings.Cut(r, "=")
 		if !ok || statement.CheckChain(chain) != nil {
-			return usage("--rpc: want CHAIN=URL such as eip155:1=https://…")
+			return usage("--rpc: want CHAIN=URL, such as eip155:1=https://…, bip122:000000000019d6689c085ae165831e93=http://… for Bitcoin or solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp=https://… for Solana")
 		}
 		if s.RPC == nil {
 			s.RPC = map[string]node.URLs{}

@@ -15,8 +15,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ostraka/ostraka/chain"
+	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/evm"
+	"github.com/ostraka/ostraka/chain/solana"
 	"github.com/ostraka/ostraka/client"
+	"github.com/ostraka/ostraka/custody/charter"
 	"github.com/ostraka/ostraka/custody/statement"
 	"github.com/ostraka/ostraka/node/decide"
 )
@@ -40,11 +43,15 @@ func (a *app) proposeCommand() *cobra.Command {
 	var p proposal
 	c := &cobra.Command{
 		Use: "propose", Short: "Propose a transfer, as an initiator of the vault", Args: none,
-		Example: "  ostraka tx propose --vault treasury --account ops/main --to 0x… --amount 0.1\n" +
-			"  ostraka tx propose --vault treasury --account ops/main --pay bc1q…=0.1 --pay bc1p…=0.25 --fee-rate 12",
+		Example: "  ostraka tx propose --vault treasury --account ops/main --to 0x… --amount 0.1                     # the chain's own coin\n" +
+			"  ostraka tx propose --vault treasury --account ops/main --to 0x… --amount 25 --token usdc         # a token\n" +
+			"  ostraka tx propose --vault treasury --account ops/main --to bc1q… --amount 0.1                   # Bitcoin\n" +
+			"  ostraka tx propose --vault treasury --account ops/main --pay bc1q…=0.1 --pay bc1p…=0.25 --fee-rate 12\n" +
+			"  ostraka tx propose --vault treasury --account ops/main --to 7x… --amount 1.5                     # Solana",
 		Long: "Builds the full transaction, signs the intent with your key, hands it to every node, and follows it until it is\n" +
-			"signed or denied. Nonce, gas and fees that are not given are read by two nodes from the chain and compared.\n\n" +
-			"--batch FILE.csv proposes many at once, of one account: a header line `to,amount,token,memo` (token and memo may be left out), then one\n" +
+			"signed or denied. Nonce, gas and fees that are not given are read by two nodes from the chain and compared.\n" +
+			"The chain is that of the address that receives; --chain says it where the vault signs for several that write addresses alike.\n\n" +
+			"--batch FILE.csv proposes many at once on chains like Ethereum, of one account: a header line `to,amount,token,memo` (token, a contract's address, and memo may be left out), then one\n" +
 			fmt.Sprintf("transfer a line, %d at most. All are checked, shown and summed before one question; if any is wrong, none is proposed. Each is an intent\n", decide.MaxOpen) +
 			"of its own with the next nonce, and is signed by itself: a security key must be touched for each.\n\n" +
 			"On Bitcoin one transaction makes any number of payments (--pay), out of coins that no other intent spends; what is left goes to the account's\n" +
@@ -60,10 +67,10 @@ func (a *app) proposeCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	p.senderFlags(f)
-	f.StringVar(&p.to, "to", "", "who receives (required)")
-	f.StringVar(&p.amount, "amount", "", "how much, in whole units unless --unit says otherwise (required)")
+	f.StringVar(&p.to, "to", "", "who receives (required without --pay, --psbt or --batch)")
+	f.StringVar(&p.amount, "amount", "", "how much, in whole units unless --unit says otherwise (required with --to)")
 	f.StringVar(&p.unit, "unit", "", "eth (whole coins), wei (smallest unit, of a token too), token (whole tokens); on Bitcoin btc or sat, on Solana sol or lamport")
-	f.StringVar(&p.token, "token", "", "ERC-20 contract, or on Solana a mint (default: the chain's own coin)")
+	f.StringVar(&p.token, "token", "", "ERC-20 contract, or on Solana a mint, or its name in the charter (default: the chain's own coin)")
 	p.feeFlags(f)
 	p.paying.flags(f)
 	p.errand.flags(f)
@@ -76,7 +83,7 @@ func (a *app) proposeCommand() *cobra.Command {
 func (p *proposal) senderFlags(f *pflag.FlagSet) {
 	f.StringVar(&p.vault, "vault", "", "vault, by name or id (required)")
 	f.StringVar(&p.account, "account", "", "sender: DEPARTMENT/ACCOUNT, or DEPARTMENT/ACCOUNT/INDEX (required)")
-	f.StringVar(&p.chain, "chain", "", "chain, as eip155:1 (default: the vault's only one)")
+	f.StringVar(&p.chain, "chain", "", "chain, as eip155:1, bip122:… or solana:… (default: the only one of the vault's that fits)")
 }
 
 func (p *proposal) feeFlags(f *pflag.FlagSet) {
@@ -90,9 +97,9 @@ func (p *proposal) feeFlags(f *pflag.FlagSet) {
 func (p *proposal) followFlags(f *pflag.FlagSet) {
 	f.StringVar(&p.memo, "memo", "", "why, for the approvers")
 	f.DurationVar(&p.expires, "expires", 0, "how long it may be approved and signed (default: the vault's)")
-	f.BoolVar(&p.wait, "wait", true, "follow it until it is signed or denied")
+	f.BoolVar(&p.wait, "wait", true, "follow it, until it is signed or denied, or as far as --until says")
 	f.BoolVar(&p.noWait, "no-wait", false, "only hand it to the nodes")
-	f.StringVar(&p.until, "until", "signed", "what --wait waits for: signed, confirmed or final")
+	f.StringVar(&p.until, "until", "signed", "follow it until it is so far: signed, confirmed or final")
 }
 
 // checkSender judges what every proposal says.
@@ -104,7 +111,7 @@ func (p *proposal) checkSender() error {
 	case p.account == "":
 		return usage("give --account")
 	case p.chain != "" && statement.CheckChain(p.chain) != nil:
-		return usage("--chain %q: want a chain id such as eip155:1", p.chain)
+		return usage("--chain %q: want a chain id such as eip155:1; `ostraka vault show NAME` lists the vault's", p.chain)
 	case p.until != "signed" && p.until != "confirmed" && p.until != "final":
 		return usage("--until %q is not signed, confirmed or final", p.until)
 	}
@@ -158,6 +165,9 @@ func (a *app) propose(ctx context.Context, p proposal) error {
 	ctx, cancel := a.within(ctx, proposeTimeout)
 	defer cancel()
 	return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
+		if err := p.findChain(v); err != nil {
+			return err
+		}
 		if p.onSolana(v) {
 			return a.remit(ctx, c, v, p)
 		}
@@ -241,16 +251,16 @@ func explainQuote(err error) error {
 // transfer gives what was typed its meaning in this vault.
 func (p proposal) transfer(ctx context.Context, c *client.Circle, v client.Vault) (t client.Transfer, err error) {
 	t = client.Transfer{Legacy: p.legacy, Memo: p.memo, Life: p.expires.Truncate(time.Second)}
-	if t.Sender, err = senderOf(ctx, c, v, evm.Suite, p.chain, p.account); err != nil {
+	if t.Sender, err = evmSender(ctx, c, v, p.chain, p.account); err != nil {
 		return t, err
 	}
 	if t.To, err = evm.ParseAddress(p.to); err != nil {
 		return t, usage("--to: %w", err)
 	}
 	if p.token != "" {
-		token, err := evm.ParseAddress(p.token)
+		token, err := evm.ParseAddress(tokenOf(v.InForce().Document, t.Chain, p.token))
 		if err != nil {
-			return t, usage("--token: %w", err)
+			return t, usage("--token: %w, or the name of a token of the charter on %s", err, t.Chain)
 		}
 		t.Token = &token
 	}
@@ -261,16 +271,77 @@ func (p proposal) transfer(ctx context.Context, c *client.Circle, v client.Vault
 	return t, err
 }
 
+// tokenOf is the contract, or the mint, of a token that the charter in force names on a chain; else what was typed.
+func tokenOf(d charter.Document, on, text string) string {
+	i := slices.IndexFunc(d.Assets, func(x charter.Asset) bool { return x.Name == text && x.Chain == on && x.Contract != "" })
+	if i < 0 {
+		return text
+	}
+	return d.Assets[i].Contract
+}
+
+// findChain takes the chain from the form of the address that receives, where nobody said it.
+func (p *proposal) findChain(v client.Vault) error {
+	if p.chain != "" || p.to == "" || len(v.Chains) < 2 {
+		return nil
+	}
+	switch fit := chainsOf(v, p.to); {
+	case len(fit) == 1:
+		p.chain = fit[0]
+	case len(fit) > 1:
+		return usage("vault %s signs for several chains that write addresses like --to: give --chain, one of %s", v.Name, strings.Join(fit, ", "))
+	case !strings.HasPrefix(p.to, "0x"):
+		return usage("--to %q is no address on any chain of vault %s, which signs for: %s", p.to, v.Name, strings.Join(v.Chains, ", "))
+	}
+	return nil
+}
+
+// chainsOf are those of a vault's chains that an address has the form of.
+func chainsOf(v client.Vault, to string) (fit []string) {
+	for _, on := range v.Chains {
+		var err error
+		switch {
+		case strings.HasPrefix(on, "eip155:"):
+			_, err = evm.ParseAddress(to)
+		case strings.HasPrefix(on, "solana:"):
+			_, err = solana.ParseKey(to)
+		default:
+			var n bitcoin.Network
+			if n, err = bitcoin.NetworkOf(on); err == nil {
+				_, err = n.ParseAddress(to)
+			}
+		}
+		if err == nil {
+			fit = append(fit, on)
+		}
+	}
+	return fit
+}
+
+// evmSender is senderOf for what is done on chains like Ethereum alone.
+func evmSender(ctx context.Context, c *client.Circle, v client.Vault, on, account string) (client.Sender, error) {
+	return sender(ctx, c, v, evm.Suite, on, account, true)
+}
+
 // senderOf finds the address DEPARTMENT/ACCOUNT[/INDEX] below a vault's key. Without a chain it is the first, and only
 // one, of the vault's that the suite signs for.
-func senderOf(ctx context.Context, c *client.Circle, v client.Vault, suite, on, account string) (s client.Sender, err error) {
+func senderOf(ctx context.Context, c *client.Circle, v client.Vault, suite, on, account string) (client.Sender, error) {
+	return sender(ctx, c, v, suite, on, account, false)
+}
+
+func sender(ctx context.Context, c *client.Circle, v client.Vault, suite, on, account string, evmOnly bool) (s client.Sender, err error) {
 	s = client.Sender{Vault: v, Chain: on}
 	if s.Root, err = rootFor(v, suite); err != nil {
 		return s, err
 	}
 	if s.Chain == "" {
-		fit := slices.DeleteFunc(slices.Clone(v.Chains), func(x string) bool { return !chain.Serves(s.Root.Suite, x) })
-		if len(fit) != 1 {
+		fit := slices.DeleteFunc(slices.Clone(v.Chains), func(x string) bool {
+			return !chain.Serves(s.Root.Suite, x) || evmOnly && !strings.HasPrefix(x, "eip155:")
+		})
+		switch {
+		case len(fit) == 0:
+			return s, usage("vault %s signs for no chain like Ethereum; it does for: %s", v.Name, strings.Join(v.Chains, ", "))
+		case len(fit) > 1:
 			return s, usage("vault %s signs for several chains: give --chain, one of %s", v.Name, strings.Join(fit, ", "))
 		}
 		s.Chain = fit[0]

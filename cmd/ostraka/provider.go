@@ -134,7 +134,7 @@ func (a *app) providerAddCommand() *cobra.Command {
 	f.StringVar(&x.settings.Entity, "entity", "", "the operator's legal entity (required)")
 	f.StringVar(&x.settings.Advertise, "advertise", "", "host:port that other nodes dial: a door of this provider (default: its first)")
 	f.StringArrayVar(&x.officers, "officer", nil, "public key of a person who signs for the operator (required; may be repeated)")
-	f.StringArrayVar(&x.rpcs, "rpc", nil, "the node's own endpoint of a chain, as eip155:1=https://… (may be repeated; several of one chain must agree)")
+	f.StringArrayVar(&x.rpcs, "rpc", nil, "the node's own endpoint of a chain, as eip155:1=https://…, or bip122:… or solana:… for Bitcoin or Solana (docs/operator.md has the ids; may be repeated; several of one chain must agree)")
 	x.given.flags(f, "customer's ")
 	sealFlags(f, &x.with, &x.makes)
 	f.StringSliceVar(&x.customer.Hosts, "host", nil, "name by which browsers ask for its people's interface (may be repeated)")

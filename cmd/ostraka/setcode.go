@@ -43,7 +43,7 @@ func (a *app) authorize(ctx context.Context, p proposal, code string, other bool
 	return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
 		x := client.Authorization{Other: other, Memo: p.memo, Life: p.expires.Truncate(time.Second)}
 		var err error
-		if x.Sender, err = senderOf(ctx, c, v, evm.Suite, p.chain, p.account); err != nil {
+		if x.Sender, err = evmSender(ctx, c, v, p.chain, p.account); err != nil {
 			return err
 		}
 		var t client.Transfer
@@ -72,6 +72,9 @@ func codeOf(d charter.Document, chain, text string) (evm.Address, error) {
 		if names = append(names, x.Name); x.Name == text || strings.EqualFold(x.Address, text) {
 			return evm.ParseAddress(x.Address)
 		}
+	}
+	if len(names) == 0 {
+		return evm.Address{}, usage("the charter names no code on %s: `codes` in charter.yaml does, and `networks` with `set-code: true` (docs/charter.md)", chain)
 	}
 	return evm.Address{}, usage("%q is no code of the charter on %s; it has: %s", text, chain, strings.Join(names, ", "))
 }
@@ -104,7 +107,7 @@ func (a *app) setCode(ctx context.Context, p proposal, ids []string) error {
 	return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
 		t := client.Transfer{Memo: p.memo, Life: p.expires.Truncate(time.Second)}
 		var err error
-		if t.Sender, err = senderOf(ctx, c, v, evm.Suite, p.chain, p.account); err != nil {
+		if t.Sender, err = evmSender(ctx, c, v, p.chain, p.account); err != nil {
 			return err
 		}
 		if err := p.numbers(&t); err != nil {

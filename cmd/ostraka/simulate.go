@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -26,8 +28,9 @@ type simulationDocument struct {
 }
 
 type moveDocument struct {
-	Asset  string `json:"asset"` // as the charter names it; else the contract
-	Amount string `json:"amount"`
+	Asset  string `json:"asset"`           // as the charter names it; else the contract
+	Amount string `json:"amount"`          // smallest unit
+	Units  string `json:"units,omitempty"` // whole units, where the charter says how many
 	From   string `json:"from"`
 	To     string `json:"to"`
 }
@@ -56,6 +59,10 @@ func (a *app) simulateCommand() *cobra.Command {
 			}
 			a.down(failed)
 			all, err := c.Simulate(ctx, one)
+			var other *client.RefusedError
+			if errors.As(err, &other) {
+				return refused(fmt.Sprintf("`ostraka tx show %s` shows what it does, as this program decodes it", one.ID().Short()), "%w", err)
+			}
 			if err != nil {
 				return err
 			}
@@ -73,8 +80,8 @@ func (a *app) showSimulations(one *client.Case, all client.Answers[client.Simula
 			doc = simulationDocument{Node: x.Node, Problem: x.Err.Error(), Moves: []moveDocument{}}
 		}
 		for _, m := range s.Moves {
-			asset, amount := moved(one.Vault.InForce().Document, one.Intent.Chain, m)
-			doc.Moves = append(doc.Moves, moveDocument{asset, amount, m.From, m.To})
+			asset, units := moved(one.Vault.InForce().Document, one.Intent.Chain, m)
+			doc.Moves = append(doc.Moves, moveDocument{asset, m.Amount.String(), units, m.From, m.To})
 		}
 		d.Nodes = append(d.Nodes, doc)
 	}
@@ -100,7 +107,7 @@ func (d simulationDocument) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s, by %s: it takes %d gas, and moves\n", d.Node, d.Endpoint, d.Gas)
 	for _, m := range d.Moves {
-		fmt.Fprintf(w, "  %s %s from %s to %s\n", m.Amount, m.Asset, m.From, m.To)
+		fmt.Fprintf(w, "  %s from %s to %s\n", cmp.Or(m.Units, m.Amount+" "+m.Asset), m.From, m.To)
 	}
 	if n := d.More; n > 0 {
 		fmt.Fprintf(w, "  and %d times more\n", n)
@@ -110,13 +117,10 @@ func (d simulationDocument) print(w io.Writer) {
 	}
 }
 
-// moved says a move in the charter's words, where it names the asset.
-func moved(d charter.Document, chain string, m client.Move) (asset, amount string) {
+// moved says a move in the charter's words, where it names the asset: its name, and how much in whole units, as `account balances` writes it.
+func moved(d charter.Document, chain string, m client.Move) (asset, units string) {
 	if x, ok := d.AssetOn(chain, m.Token, policy.SameAddressOn(chain)); ok && x.Standard == "" {
-		return x.Name, evm.FormatUnits(m.Amount, uint8(x.Decimals))
+		return x.Name, evm.FormatUnits(m.Amount, uint8(x.Decimals)) + " " + x.Name
 	}
-	if asset = m.Token; asset == "" {
-		asset = "of the chain's own coin"
-	}
-	return asset, m.Amount.String()
+	return cmp.Or(m.Token, "of the chain's own coin"), ""
 }

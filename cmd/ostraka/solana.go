@@ -104,9 +104,9 @@ func (p *proposal) remittance(ctx context.Context, c *client.Circle, v client.Va
 	}
 	decimals := uint8(solDecimals)
 	if p.token != "" {
-		mint, err := solana.ParseKey(p.token)
+		mint, err := solana.ParseKey(tokenOf(v.InForce().Document, r.Sender.Chain, p.token))
 		if err != nil {
-			return r, usage("--token: %w", err)
+			return r, usage("--token: %w, or the name of a token of the charter on %s", err, r.Sender.Chain)
 		}
 		m, err := c.Mint(ctx, r.Sender, mint)
 		if err != nil {

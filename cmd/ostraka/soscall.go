@@ -57,7 +57,7 @@ func (a *app) sosCall(c context.Context, s *sweep, account, vault, name string) 
 		if s.as, err = v.Asks(c.Signer()); err != nil {
 			return err
 		}
-		sender, err := senderOf(ctx, c, v, evm.Suite, e.Chain, account)
+		sender, err := evmSender(ctx, c, v, e.Chain, account)
 		if err != nil {
 			return err
 		}

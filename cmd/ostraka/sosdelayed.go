@@ -300,7 +300,7 @@ func (a *app) order(ctx context.Context, l *delayedLook, make func(found) (delay
 		if err != nil {
 			return err
 		}
-		sender, err := senderOf(ctx, c, v, evm.Suite, l.chain, l.account)
+		sender, err := evmSender(ctx, c, v, l.chain, l.account)
 		if err != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func (a *app) delayedPlan(ctx context.Context, p *delayedPlan) error {
 	ctx, cancel := a.within(ctx, delayedTime)
 	defer cancel()
 	return a.inVault(ctx, p.vault, func(ctx context.Context, c *client.Circle, v client.Vault) error {
-		sender, err := senderOf(ctx, c, v, evm.Suite, p.chain, p.account)
+		sender, err := evmSender(ctx, c, v, p.chain, p.account)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/custody/intent"
+	"github.com/ostraka/ostraka/custody/payload"
 	"github.com/ostraka/ostraka/custody/signet"
 	"github.com/ostraka/ostraka/custody/statement"
 )
@@ -198,9 +200,29 @@ func humaneOf(c *client.Case) (out []evm.Line) {
 		}
 	}
 	for _, x := range c.Facts {
-		out = append(out, evm.Line(x))
+		out = append(out, evm.Line{Name: x.Name, Value: inWhole(c.Payload, x.Name, x.Value)})
 	}
 	return out
+}
+
+// inWhole writes an amount of Bitcoin's or Solana's own coin in whole units too, where a fact has it as a bare number of the smallest.
+func inWhole(of payload.Payload, name, value string) string {
+	n, err := strconv.ParseUint(value, 10, 64)
+	if err != nil {
+		return value
+	}
+	amount := new(big.Int).SetUint64(n)
+	switch of.(type) {
+	case *payload.Bitcoin:
+		if name == "paid" || name == "fee" {
+			return fmt.Sprintf("%s BTC (%s sat)", evm.FormatUnits(amount, bitcoinDecimals), value)
+		}
+	case *payload.Solana:
+		if name == "max-fee" || name == "fee-signatures" || name == "fee-priority" {
+			return fmt.Sprintf("%s SOL (%s lamports)", evm.FormatUnits(amount, solDecimals), value)
+		}
+	}
+	return value
 }
 
 // humane writes facts for reading: the chain's own coin in whole units too.

@@ -343,7 +343,7 @@ func (v *verifier) readAccounts(x *vault) {
 			x.accounts[statement.FormatPath(a.Path[:]...)] = a.Department + "/" + a.Name
 		}
 	}
-	seen, good, taproot := map[string]int{}, 0, false
+	list, good, taproot := &addresses{at: map[string]int{}, forms: map[string][]int{}}, 0, false
 	for _, h := range v.logs {
 		for _, l := range h.leaves {
 			d := v.docs[l.ID]
@@ -351,8 +351,7 @@ func (v *verifier) readAccounts(x *vault) {
 				continue
 			}
 			a, err := charter.DecodeAddress(d.content)
-			if n := seen[a.Chain+" "+a.Address]; err == nil && n > 0 { // the earliest time counts: whoever would hide what was paid there has to change all logs
-				x.out.Addresses[n-1].Given = first(x.out.Addresses[n-1].Given, l.Time)
+			if err == nil && list.again(a, l.Time) {
 				continue
 			}
 			if err == nil {
@@ -364,16 +363,46 @@ func (v *verifier) readAccounts(x *vault) {
 			}
 			good++
 			taproot = taproot || a.Suite == charter.SuiteBIP340
-			account := x.accounts[a.Path[:2].String()]
-			x.out.Addresses = append(x.out.Addresses, Address{Address: a.Address, Chain: a.Chain, Path: a.Path.String(), Account: account, Given: l.Time})
-			seen[a.Chain+" "+a.Address] = len(x.out.Addresses)
+			list.add(append([]charter.Address{a}, v.forms(x, a)...), x.accounts[a.Path[:2].String()], l.Time)
 		}
 	}
+	x.out.Addresses = append(x.out.Addresses, list.all...)
 	if good > 0 {
 		v.report.claim(Proved, "vault "+x.Name, fmt.Sprintf("its %s from its key", count(good, "address follows", "addresses follow")), "derived here")
 	}
 	v.protect(x, taproot)
 	slices.SortFunc(x.out.Addresses, func(a, b Address) int { return strings.Compare(a.Path+a.Chain, b.Path+b.Chain) })
+}
+
+// addresses are those of one vault that logs tell of, each in every form of its key's.
+type addresses struct {
+	all   []Address
+	at    map[string]int   // which of all, by chain and address
+	forms map[string][]int // which of all are forms of one that was given out
+}
+
+// again takes an address that another leaf told before. The earliest time counts: whoever would hide what was paid there has to change all logs.
+func (s *addresses) again(a charter.Address, told time.Time) bool {
+	forms := s.forms[a.Chain+" "+a.Address]
+	for _, i := range forms {
+		s.all[i].Given = first(s.all[i].Given, told)
+	}
+	return len(forms) > 0
+}
+
+// add takes an address, the first, and its other forms.
+func (s *addresses) add(forms []charter.Address, account string, told time.Time) {
+	given := forms[0].Chain + " " + forms[0].Address
+	for _, a := range forms {
+		name := a.Chain + " " + a.Address
+		i, known := s.at[name]
+		if !known {
+			i = len(s.all)
+			s.at[name], s.all = i, append(s.all, Address{Address: a.Address, Chain: a.Chain, Path: a.Path.String(), Account: account, Given: told})
+		}
+		s.all[i].Given = first(s.all[i].Given, told)
+		s.forms[given] = append(s.forms[given], i)
+	}
 }
 
 // first is the earlier of two times; zero is none.
@@ -382,6 +411,30 @@ func first(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// forms are the other addresses of the key of one that was given out: those that the chains write otherwise for which the vault signs, or ever signed. A node gives out one form, that of
+// the vault's first chain, and the key signs on all of them: left out, whoever stole it would take what lies on the others unseen.
+func (v *verifier) forms(x *vault, a charter.Address) (out []charter.Address) {
+	told := map[string]bool{a.Address: true}
+	for i := len(v.history) - 1; i >= 0; i-- {
+		b, _ := v.history[i].Vault(x.Name)
+		for _, on := range b.Chains {
+			if !chain.Serves(a.Suite, on) || on == a.Chain {
+				continue
+			}
+			child, err := x.child(a.Suite, a.Path)
+			if err != nil {
+				return out
+			}
+			address, err := chain.Address(a.Suite, on, child, policy.Tree(x.Vault, a.Suite))
+			if err == nil && !told[address] {
+				told[address] = true
+				out = append(out, charter.Address{Path: a.Path, Suite: a.Suite, Chain: on, Address: address, PublicKey: a.PublicKey})
+			}
+		}
+	}
+	return out
 }
 
 func (x *vault) derives(a charter.Address) error {
