@@ -61,7 +61,7 @@ func coinsStory(t *testing.T, ready mixed, b *blow) (all []blow) {
 	}
 	rival := m.fares(m.pays(nil, coins[1], m.coin(charter.SuiteBIP340, 1, 5, 50_000)))
 	if m.over(rival) == signed {
-		t.Fatalf("signed: the first %v, and what spends one of its coins %v; log:\n%s", signed, !signed, m.Tail())
+		t.Fatalf("signed: the first %v, and what spends one of its coins alike; log:\n%s", signed, m.Tail())
 	}
 	return all
 }
