@@ -233,6 +233,7 @@ func TestSolanaAsRead(t *testing.T) {
 	}{
 		"a token account that is not there yet": {l.builds(solana.Request{Memo: "one", Steps: token}, l.read), solana.Account{}, place, "is not there where this node reads"},
 		"a nonce that moved on":                 {l.builds(solana.Request{Nonce: &l.nonce, Memo: "two", Steps: token}, l.read), solana.Account{Kind: solana.NonceAccount, Authority: l.key, Nonce: keyFor("the next")}, l.nonce, "another nonce where this node reads"},
+		"an account that was thawed just now":   {l.builds(solana.Request{Memo: "three", Steps: token}, l.read), frozen, place, "frozen where this node reads"},
 	} {
 		before := l.read.Accounts[c.at]
 		l.read.Accounts[c.at] = c.here
@@ -257,6 +258,4 @@ func TestSolanaAsRead(t *testing.T) {
 		v, err := l.Hosts[0].Desk.Show(st.ID())
 		return err == nil && strings.Contains(v.Waits, "not final where this node reads, or too old")
 	})
-	l.read.Accounts[place] = frozen
-	l.ruled(l.asks(l.builds(solana.Request{Memo: "three", Steps: token}, said(func(a map[solana.Key]solana.Account) { x := a[place]; x.Frozen = false; a[place] = x }))), "state", "frozen")
 }
