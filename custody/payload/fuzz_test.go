@@ -15,15 +15,15 @@ import (
 	"github.com/ostraka/ostraka/custody/policy"
 )
 
-// asked is an intent over bytes on one of the chains, of the vault whose root keys are the generator.
-type asked struct {
+// proposed is an intent over bytes on one of the chains, of the vault whose root keys are the generator.
+type proposed struct {
 	it    intent.Intent
 	suite string
 	c     Context
 }
 
 // asking are intents of every kind of chain, in one order, each with a transaction that is read.
-func asking(f *testing.F) (all []asked, seeds [][]byte) {
+func asking(f *testing.F) (all []proposed, seeds [][]byte) {
 	f.Helper()
 	must := func(err error) {
 		f.Helper()
@@ -41,7 +41,7 @@ func asking(f *testing.F) (all []asked, seeds [][]byte) {
 	must(err)
 	raw, err := evm.Build(evm.Request{Kind: evm.Dynamic, ChainID: 1, Gas: 21_000, FeeCap: big.NewInt(30_000_000_000), TipCap: big.NewInt(1_000_000_000), To: sender, Amount: big.NewInt(5_000_000_000)})
 	must(err)
-	all, seeds = append(all, asked{intent.Intent{Chain: "eip155:1", Address: sender.String()}, bitcoin.SuiteECDSA, c}), append(seeds, raw)
+	all, seeds = append(all, proposed{intent.Intent{Chain: "eip155:1", Address: sender.String()}, bitcoin.SuiteECDSA, c}), append(seeds, raw)
 	v, err := BitcoinVault(d.Assets[1].Chain, c)
 	must(err)
 	raw, err = bitcoin.Build(v, bitcoin.Draft{
@@ -49,14 +49,14 @@ func asking(f *testing.F) (all []asked, seeds [][]byte) {
 		Outs: []bitcoin.Output{{Amount: 80_000, Address: "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"}},
 	})
 	must(err)
-	all, seeds = append(all, asked{intent.Intent{Chain: d.Assets[1].Chain}, bitcoin.SuiteBIP340, c}), append(seeds, raw)
+	all, seeds = append(all, proposed{intent.Intent{Chain: d.Assets[1].Chain}, bitcoin.SuiteBIP340, c}), append(seeds, raw)
 	own, err := solana.ParseKey("4zvwRjXUKGfvwnParsHAS3HuSVzV5cA4McphgmoCtajS")
 	must(err)
 	const chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
 	read := solana.Readings{Recents: map[solana.Key]bool{{5}: true}, Accounts: map[solana.Key]solana.Account{own: {}}}
 	raw, err = solana.Build(solana.Request{Payer: own, Blockhash: solana.Key{5}, Steps: []solana.Step{solana.Transfer(own, own, 7)}}, SolanaContext(chain, own, [3]uint32{}, read))
 	must(err)
-	all, seeds = append(all, asked{intent.Intent{Chain: chain, Address: own.String()}, "ed25519", c}), append(seeds, raw)
+	all, seeds = append(all, proposed{intent.Intent{Chain: chain, Address: own.String()}, "ed25519", c}), append(seeds, raw)
 	return all, seeds
 }
 
