@@ -58,6 +58,11 @@ func (c *Circle) PrepareRemittance(ctx context.Context, r Remittance) (statement
 	if err != nil {
 		return statement.Statement{}, err
 	}
+	if r.Nonce == nil {
+		if err := g.keptBack(ctx); err != nil {
+			return statement.Statement{}, err
+		}
+	}
 	if r.carries = g; r.Mint == nil {
 		r.Steps, r.Units, r.Pays = []solana.Step{solana.Transfer(g.own, r.To, r.Amount)}, UnitsTransfer, r.Amount
 		return c.PrepareErrand(ctx, r.Errand)

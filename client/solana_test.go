@@ -129,4 +129,31 @@ func TestPossiblySignedOnSolana(t *testing.T) {
 	if hush([]*Case{asked(nil, "failed", true)}, account, chain, now) != nil {
 		t.Error("another address waits")
 	}
+	signed := asked(&account, "final", false)
+	signed.Signed = &Signed{}
+	kept := asked(&account, "failed", true)
+	at := func(nonce byte) map[solana.Key]solana.Account {
+		return map[solana.Key]solana.Account{account: {Kind: solana.NonceAccount, Nonce: solana.Key{nonce}}}
+	}
+	for name, c := range map[string]struct {
+		all     []*Case
+		now     map[solana.Key]solana.Account
+		own     solana.Key
+		on      string
+		refused bool
+	}{
+		"its nonce is there still":       {[]*Case{kept}, at(5), own, chain, false},
+		"used for what nobody shows":     {[]*Case{kept}, at(6), own, chain, true},
+		"the account is closed":          {[]*Case{kept}, nil, own, chain, true},
+		"nobody may have signed it":      {[]*Case{asked(&account, "failed", false)}, at(6), own, chain, false},
+		"it is under way":                {[]*Case{asked(&account, "allowed", true)}, at(6), own, chain, false},
+		"used for what is shown":         {[]*Case{kept, signed}, at(6), own, chain, false},
+		"it had no durable nonce":        {[]*Case{asked(nil, "failed", true)}, at(6), own, chain, false},
+		"another address's":              {[]*Case{kept}, at(6), account, chain, false},
+		"the same address, on a network": {[]*Case{kept}, at(6), own, "solana:4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z", false},
+	} {
+		if err := keptNonce(c.all, c.own, c.on, c.now); (err != nil) != c.refused || err != nil && !strings.Contains(err.Error(), "nonce account "+account.String()+" has gone on since") {
+			t.Errorf("kept back, %s: %v", name, err)
+		}
+	}
 }
