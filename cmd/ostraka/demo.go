@@ -434,7 +434,7 @@ func (s *story) propose(ctx context.Context) error {
 		return nil
 	}
 	s.step("proposal", "alice proposes: the full transaction, signed with her SSH key, goes to every node.")
-	for _, l := range humane(s.signed.Tx.Facts()) {
+	for _, l := range humane(s.signed.Tx.Facts(), nil) {
 		s.tell("     %-7s %s", l.Name, l.Value)
 	}
 	return nil

@@ -196,7 +196,7 @@ func printFacts(w io.Writer, c *client.Case) {
 func humaneOf(c *client.Case) (out []evm.Line) {
 	if c.Tx != nil {
 		if f := c.Tx.Facts(); len(f.Calldata) == 0 && f.Kind <= evm.Legacy {
-			return humane(f)
+			return humane(f, c.Units)
 		}
 	}
 	for _, x := range c.Facts {
@@ -225,8 +225,8 @@ func inWhole(of payload.Payload, name, value string) string {
 	return value
 }
 
-// humane writes facts for reading: the chain's own coin in whole units too.
-func humane(f evm.Facts) []evm.Line {
+// humane writes facts for reading: the chain's own coin in whole units too, and a token where units has it, which is then the charter's word; nil: there is none.
+func humane(f evm.Facts, units func(contract string, amount *big.Int) (string, bool)) []evm.Line {
 	coin := func(wei *big.Int) string {
 		return fmt.Sprintf("%s coins (%s wei)", evm.FormatUnits(wei, evm.EtherDecimals), wei)
 	}
@@ -234,7 +234,15 @@ func humane(f evm.Facts) []evm.Line {
 	if f.Token == nil {
 		out = append(out, evm.Line{Name: "amount", Value: coin(f.Amount)})
 	} else {
-		out = append(out, evm.Line{Name: "token", Value: f.Token.String()}, evm.Line{Name: "amount", Value: f.Amount.String() + " of the token's smallest unit"})
+		amount := f.Amount.String() + " of the token's smallest unit"
+		if units != nil {
+			if whole, listed := units(f.Token.String(), f.Amount); listed {
+				amount = fmt.Sprintf("%s as the charter has it (%s)", whole, amount)
+			} else {
+				amount += ", which the charter does not list"
+			}
+		}
+		out = append(out, evm.Line{Name: "token", Value: f.Token.String()}, evm.Line{Name: "amount", Value: amount})
 	}
 	return append(out,
 		evm.Line{Name: "to", Value: f.Destination.String()},
