@@ -439,3 +439,21 @@ func zero() string {
 	s, _ := bech32.Encode("cosmos", make([]byte, 32))
 	return s
 }
+
+// An address that holds for one network holds for none with another prefix, and has one form.
+func FuzzCheckAddress(f *testing.F) {
+	own, err := hub.Address(key())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(own)
+	f.Add(strings.ToUpper(own))
+	f.Add("")
+	other := hub
+	other.Prefix = "juno"
+	f.Fuzz(func(t *testing.T, text string) {
+		if hub.CheckAddress(text) == nil && (other.CheckAddress(text) == nil || strings.ToLower(text) != text) {
+			t.Fatalf("%q holds for two networks, or in two forms", text)
+		}
+	})
+}

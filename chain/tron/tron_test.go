@@ -485,3 +485,15 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 }
+
+// An address that is read is written as it was: there is one form of each.
+func FuzzParseAddress(f *testing.F) {
+	for _, text := range []string{"TJRabPrwbZy45sbavfcjinPJC18kjpRTv8", "TR7NHqjeKQxGTCi8q8ZY4pL8otSzgjLj6t", "", "1BoatSLRHtKNngkdXEeobR76b53LETtpyT"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if a, err := tron.ParseAddress(text); err == nil && a.String() != text {
+			t.Fatalf("%q is read as %s", text, a)
+		}
+	})
+}
