@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 FUZZTIME ?= 5s
 TARGET   ?=
-BENCH    ?= ./mpc/... ./crypto/... ./node/...
+BENCH    ?= ./mpc/... ./crypto/... ./node/... ./chain/...
 
 # Of a release, by who runs make, never by the environment: VERSION=v0.5.0; COMMIT where the source is no clone.
 VERSION :=
@@ -53,7 +53,7 @@ nightly: deps lint ## long tests, race detector, all fuzz targets, geth, bitcoin
 fuzz: go ## every fuzz target for FUZZTIME (5s), or those that TARGET matches
 	@go run ./internal/testrun fuzz -fuzztime $(FUZZTIME) -match '$(TARGET)'
 
-bench: go ## benchmarks of BENCH (./mpc/... ./crypto/... ./node/...)
+bench: go ## benchmarks of BENCH (./mpc/... ./crypto/... ./node/... ./chain/...)
 	go test -run '^$$' -bench . $(BENCH)
 
 lint: go ## gofmt and go vet

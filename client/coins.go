@@ -40,9 +40,9 @@ type Coin struct {
 	coins.Coin
 	Height   uint32 // of its block; 0: it waits
 	Coinbase bool
-	Opens    uint32       // in how many blocks its recovery leaf opens, and 1; 0: it has none
-	Reserved statement.ID // the intent that spends it; zero: none
-	Possibly statement.ID // that spends it, came to its end, and may be signed all the same; zero: none
+	Opens    uint32         // in how many blocks its recovery leaf opens, and 1; 0: it has none
+	Reserved statement.ID   // the intent that spends it; zero: none
+	Possibly []statement.ID // that spend it, came to their end, and may be signed all the same
 }
 
 // maxCoins bounds what one node may show.
@@ -226,9 +226,10 @@ func (p Payment) compose(h Holding) (raw []byte, err error) {
 		raw, _, err = purse.Consolidate(change, p.Rate, p.Gather)
 	} else {
 		t := coins.Transfer{Payments: p.Payments, Memo: p.Note, Change: change, Rate: p.Rate, Fixed: p.Fixed}
-		if t.With, err = p.with(h); err == nil {
-			raw, _, err = purse.Pay(t)
+		if t.With, err = p.with(h); err != nil {
+			return nil, err
 		}
+		raw, _, err = purse.Pay(t)
 	}
 	if err != nil {
 		return nil, &RefusedError{err.Error()}
@@ -237,14 +238,18 @@ func (p Payment) compose(h Holding) (raw []byte, err error) {
 }
 
 // with are coins that a payment spends, whatever else it spends: one of each intent that ended and may be signed. Else an operator that keeps a signature back until people have proposed the
-// payment anew, with other coins, has it made twice.
+// payment anew, with other coins, has it made twice. One that another intent spends is not enough: that may pay somebody else, and the chain take the first in its place.
 func (p Payment) with(h Holding) (some []psbt.Outpoint, err error) {
-	for id, all := range h.unsettled() {
-		i := slices.IndexFunc(all, func(o psbt.Outpoint) bool { return p.Coins == nil || slices.Contains(p.Coins, o) })
-		if i < 0 {
-			return nil, fmt.Errorf("intent %s ended, and may be signed all the same: spend one of its coins as well (`--coin %s`), so that the chain takes one of the two, or who pays this may pay twice", id.Short(), all[0])
+	for id, g := range h.unsettled() {
+		i := slices.IndexFunc(g.free, func(o psbt.Outpoint) bool { return p.Coins == nil || slices.Contains(p.Coins, o) })
+		switch {
+		case len(g.free) == 0:
+			return nil, &EarlyError{fmt.Sprintf("intent %s ended, and may be signed all the same; intent %s spends what it spends, and stands in no block yet. If the first lands in its place, who pays beside them may pay twice: wait until the second stands in a block, or end it", id.Short(), g.held.Short())}
+		case i < 0:
+			return nil, &RefusedError{fmt.Sprintf("intent %s ended, and may be signed all the same: spend one of its coins as well (`--coin %s`), so that the chain takes one of the two, or who pays this may pay twice", id.Short(), g.free[0])}
+		case !slices.Contains(some, g.free[i]):
+			some = append(some, g.free[i])
 		}
-		some = append(some, all[i])
 	}
 	return some, nil
 }
@@ -285,18 +290,27 @@ func (h *Holding) Reserve(all []*Case) {
 	}
 }
 
-// unsettled are the coins of each intent that ended and may be signed, the most valuable first, if no other intent spends one of them: that one has taken its place.
-func (h Holding) unsettled() map[statement.ID][]psbt.Outpoint {
-	out := map[statement.ID][]psbt.Outpoint{}
+// An unsettled intent ended, and may be signed: coins of it that no other intent spends, the most valuable first, and one that spends another of them.
+type unsettled struct {
+	free []psbt.Outpoint
+	held statement.ID
+}
+
+// unsettled are those of which a coin lies there still.
+func (h Holding) unsettled() map[statement.ID]*unsettled {
+	out := map[statement.ID]*unsettled{}
 	for _, coin := range h.Coins {
-		out[coin.Possibly] = append(out[coin.Possibly], coin.Outpoint)
-	}
-	for _, coin := range h.Coins {
-		if !coin.Reserved.IsZero() {
-			delete(out, coin.Possibly)
+		for _, id := range coin.Possibly {
+			if out[id] == nil {
+				out[id] = &unsettled{}
+			}
+			if coin.Reserved.IsZero() {
+				out[id].free = append(out[id].free, coin.Outpoint)
+			} else {
+				out[id].held = coin.Reserved
+			}
 		}
 	}
-	delete(out, statement.ID{})
 	return out
 }
 

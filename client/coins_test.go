@@ -114,6 +114,9 @@ func TestPossiblySignedOnBitcoin(t *testing.T) {
 	next := h.spends(t, refuges[0], h.Coins[2:3], 2000, "allowed", false)
 	second := h.spends(t, refuges[0], h.Coins[3:], 2000, "expired", false)
 	second.Views[1].PossiblySigned = true
+	whole := h.spends(t, refuges[0], h.Coins[1:3], 2000, "allowed", false)
+	last := h.spends(t, refuges[0], h.Coins[2:3], 2000, "failed", false)
+	last.Views[0].PossiblySigned = true
 	for name, c := range map[string]struct {
 		amount uint64
 		all    []*Case
@@ -126,7 +129,10 @@ func TestPossiblySignedOnBitcoin(t *testing.T) {
 		"one of its coins is enough":    {20_000, []*Case{ghost}, nil, []int{1}, false},
 		"it takes others besides":       {150_000, []*Case{ghost}, nil, []int{0, 1}, false},
 		"two that may be signed":        {20_000, []*Case{ghost, second}, nil, []int{1, 3}, false},
-		"another has taken its place":   {20_000, []*Case{ghost, next}, nil, []int{0}, false},
+		"another spends one of them":    {20_000, []*Case{ghost, next}, nil, []int{1}, false},
+		"another spends all of them":    {20_000, []*Case{ghost, whole}, nil, nil, true},
+		"one more of the same coins":    {20_000, []*Case{last, ghost}, nil, []int{1, 2}, false},
+		"in the other order":            {20_000, []*Case{ghost, last}, nil, []int{1, 2}, false},
 		"coins that are named":          {20_000, []*Case{ghost}, []psbt.Outpoint{at(0), at(2)}, []int{2}, false},
 		"none of its coins is named":    {20_000, []*Case{ghost}, []psbt.Outpoint{at(0)}, nil, true},
 		"none is, and there is no need": {20_000, []*Case{closed}, []psbt.Outpoint{at(0)}, []int{0}, false},

@@ -410,7 +410,9 @@ func (g *ground) nonces(ctx context.Context) (out []NonceAccount, err error) {
 		out[i].Open = a.Kind == solana.NonceAccount && a.Authority == g.own
 		out[i].Nonce, out[i].Lamports = a.Nonce, g.lamports[out[i].Address]
 		name := fmt.Sprintf("%s nonce %s %s", g.sender.Chain, out[i].Address, a.Nonce)
-		out[i].Intent, out[i].Possibly = users[name], possibly[name]
+		if out[i].Intent = users[name]; len(possibly[name]) > 0 {
+			out[i].Possibly = possibly[name][0]
+		}
 	}
 	return out, nil
 }
@@ -487,14 +489,29 @@ func hush(all []*Case, own solana.Key, chain string, now time.Time) *Case {
 	return all[i]
 }
 
-// possiblySigned says that no signature is shown, and that there may be one.
+// possiblySigned says that no signature is shown, and that there may be one: a node says so, and operators enough allowed it, without whom no session runs whatever a node says.
 func (c *Case) possiblySigned() bool {
-	return c.Signed == nil && c.Closed() && slices.ContainsFunc(c.Views, func(v View) bool { return v.PossiblySigned })
+	allowed := 0
+	for _, d := range c.Decisions {
+		if d.Verdict == intent.Allow {
+			allowed++
+		}
+	}
+	return c.Signed == nil && c.Closed() && slices.ContainsFunc(c.Views, func(v View) bool { return v.PossiblySigned }) && allowed >= c.deciders().Threshold
 }
 
-// possiblySpent are which intents that came to their end use what their chains give once, and may be signed.
-func possiblySpent(all []*Case) map[string]statement.ID {
-	return users(all, (*Case).possiblySigned)
+// possiblySpent are which intents that came to their end use what their chains give once, and may be signed: all of each.
+func possiblySpent(all []*Case) map[string][]statement.ID {
+	out := map[string][]statement.ID{}
+	for _, one := range all {
+		if one.Payload == nil || !one.possiblySigned() {
+			continue
+		}
+		for _, name := range one.Payload.Spends() {
+			out[name] = append(out[name], one.ID())
+		}
+	}
+	return out
 }
 
 // spenders are which intents use what their chains give once, and may yet be signed, or are.

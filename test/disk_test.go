@@ -212,9 +212,9 @@ func TestFullDisk(t *testing.T) {
 	x.until("the others have it", x.state(waits, "proposed"))
 	fill()
 	var refusal error
-	for _, size := range []int{60 << 10, 6 << 10, 100} { // what room there is in the file is used up
+	for _, size := range []int{60 << 10, 6 << 10, 1 << 10, 100} { // what room there is in the file is used up
 		for tries := 0; refusal == nil || tries == 0; tries++ {
-			if tries == 60 {
+			if tries == 200 {
 				t.Fatalf("the node takes intents of %d bytes on a full disk", size)
 			}
 			refusal = x.burden(size)

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/ostraka/ostraka/client"
 	"github.com/ostraka/ostraka/cmd/ostraka/local"
 	"github.com/ostraka/ostraka/custody/charter"
@@ -113,8 +115,8 @@ func (w *lying) setBack(st statement.Statement) {
 func TestContractStoriesOnGeth(t *testing.T) {
 	for _, c := range components.Geth {
 		t.Run(c.Version, func(t *testing.T) {
-			var scripts []string
-			for _, name := range []string{"01-permit", "02-safe", "04-code", "05-token"} { // 03 holds transactions back, as anvil can
+			scripts := stories(t, "geth")                                                  // first, while blocks still want a fee: that falls with each of them here
+			for _, name := range []string{"01-permit", "02-safe", "04-code", "05-token"} { // 03 holds blocks back, as anvil can
 				scripts = append(scripts, "testdata/contracts/"+name+".txtar")
 			}
 			(&contracts{t: t, chain: anvil.At(t, startGeth(t, c)), id: 1337}).run(scripts)
@@ -122,8 +124,30 @@ func TestContractStoriesOnGeth(t *testing.T) {
 	}
 }
 
-// startGeth starts a development chain and waits until it answers.
-func startGeth(t *testing.T, c components.Component) (url string) {
+// A pool that others trade in, too, holds a transaction until the next block: what pays more takes its place there, by the rules of a node that the public chain runs.
+func TestReplacedOnGeth(t *testing.T) {
+	for _, c := range components.Geth {
+		t.Run(c.Version, func(t *testing.T) {
+			const chain = "eip155:1337"
+			w := &contracts{t: t, chain: anvil.At(t, startGeth(t, c, "--dev.period", "15"))}
+			w.local = settled(t, local.Config{Suite: charter.SuiteECDSA, Chain: chain, RPC: map[string]string{chain: w.chain.URL}})
+			all := w.commands()
+			more := map[string]func(*testscript.TestScript, bool, []string){"fund": all["fund"], "ether": all["ether"], "next-block": func(*testscript.TestScript, bool, []string) {
+				height := func() (n string) {
+					w.chain.Call(t, &n, "eth_blockNumber")
+					return n
+				}
+				for was := height(); height() == was; {
+					time.Sleep(50 * time.Millisecond)
+				}
+			}}
+			tell(t, w.local, stories(t, "geth"), more, map[string]string{})
+		})
+	}
+}
+
+// startGeth starts a development chain, with more arguments, and waits until it answers.
+func startGeth(t *testing.T, c components.Component, more ...string) (url string) {
 	t.Helper()
 	program, err := c.Find()
 	if err != nil {
@@ -138,8 +162,10 @@ func startGeth(t *testing.T, c components.Component) (url string) {
 		return l.Addr().(*net.TCPAddr).Port
 	}
 	rpc := port()
-	cmd := exec.Command(program, "--dev", "--datadir", t.TempDir(), "--http", "--http.addr", "127.0.0.1", "--http.port", fmt.Sprint(rpc),
-		"--http.api", "eth,net,web3,debug", "--ipcdisable", "--port", "0", "--nodiscover", "--authrpc.port", fmt.Sprint(port()))
+	cmd := exec.Command(program, append([]string{
+		"--dev", "--datadir", t.TempDir(), "--http", "--http.addr", "127.0.0.1", "--http.port", fmt.Sprint(rpc),
+		"--http.api", "eth,net,web3,debug", "--ipcdisable", "--port", "0", "--nodiscover", "--authrpc.port", fmt.Sprint(port()),
+	}, more...)...)
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
