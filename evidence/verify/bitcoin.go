@@ -10,6 +10,7 @@ import (
 	"github.com/ostraka/ostraka/chain/bitcoin"
 	"github.com/ostraka/ostraka/chain/evm"
 	"github.com/ostraka/ostraka/chain/solana"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -90,7 +91,9 @@ func (r *Report) enquireBitcoin(chain string) Enquiry {
 			if a.Named {
 				at = v.keyed
 			}
-			dated = dated && !at.IsZero()
+			if dated = dated && !at.IsZero(); dated { // no operator has it begin before there was the vault, and the reading last for ever
+				at = later(at, r.born[v.Name].Add(-intent.Skew))
+			}
 			q.Since = first(q.Since, at)
 			if !slices.Contains(q.Addresses, text) {
 				q.Addresses = append(q.Addresses, text)

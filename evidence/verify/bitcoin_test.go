@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ostraka/ostraka/chain/bitcoin"
+	"github.com/ostraka/ostraka/custody/intent"
 	"github.com/ostraka/ostraka/custody/statement"
 )
 
@@ -212,6 +213,13 @@ func TestEnquireBitcoin(t *testing.T) {
 	if slices.Sort(want); !slices.Equal(q.Addresses, want) || !q.Since.Equal(t0.Add(-time.Minute)) || len(q.Known) != 3 || len(q.Assets) != 1 {
 		t.Errorf("%+v", q)
 	}
+	// A log that dates an address long before there was the vault does not have all blocks read.
+	given := v.Addresses[0].Given
+	v.Addresses[0].Given, r.born = time.Unix(0, 0), map[string]time.Time{"treasury": t0.Add(-10 * time.Minute)}
+	if q := r.Enquire(mainnet); !q.Since.Equal(t0.Add(-10 * time.Minute).Add(-intent.Skew)) {
+		t.Errorf("read since %s", q.Since)
+	}
+	v.Addresses[0].Given, r.born = given, nil
 	r.Name("treasury", mainnet, addressOn(mainnet, 4))
 	if q = r.Enquire(mainnet); len(q.Addresses) != 4 || !q.Since.Equal(v.keyed) {
 		t.Errorf("with one that the reader named: %+v", q)

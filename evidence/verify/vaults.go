@@ -345,13 +345,13 @@ func (v *verifier) readAccounts(x *vault) {
 	}
 	list, good, taproot := &addresses{at: map[string]int{}, forms: map[string][]int{}}, 0, false
 	for _, h := range v.logs {
-		for _, l := range h.leaves {
+		for n, l := range h.leaves {
 			d := v.docs[l.ID]
 			if l.Kind != tlog.KindAddress || l.Vault != [32]byte(x.ID) || d == nil {
 				continue
 			}
 			a, err := charter.DecodeAddress(d.content)
-			if err == nil && list.again(a, l.Time) {
+			if err == nil && list.again(a, h.times[n]) {
 				continue
 			}
 			if err == nil {
@@ -363,7 +363,7 @@ func (v *verifier) readAccounts(x *vault) {
 			}
 			good++
 			taproot = taproot || a.Suite == charter.SuiteBIP340
-			list.add(append([]charter.Address{a}, v.forms(x, a)...), x.accounts[a.Path[:2].String()], l.Time)
+			list.add(append([]charter.Address{a}, v.forms(x, a)...), x.accounts[a.Path[:2].String()], h.times[n])
 		}
 	}
 	x.out.Addresses = append(x.out.Addresses, list.all...)

@@ -86,8 +86,11 @@ func (p *Purses) revive(ctx context.Context, now time.Time, s *shelf, id stateme
 		return nil
 	}
 	p.Log.Warn("transaction that was given up is on its way again: the block that spent its coins is no more", "intent", id.Short(), "transaction", o.sent.Hash, "by", by)
+	if err := p.Desk.OnChain(ctx, now, id, intent.WasReorged{}); err != nil {
+		return err // it is tried again
+	}
 	delete(s.late, id)
-	return p.Desk.OnChain(ctx, now, id, intent.WasReorged{})
+	return nil
 }
 
 func (p *Purses) followOne(ctx context.Context, now time.Time, panel *coin.Panel, s *shelf, sent decide.Sent, b *payload.Bitcoin) error {
