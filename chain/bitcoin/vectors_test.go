@@ -151,6 +151,8 @@ func TestBIP341Leaves(t *testing.T) {
 // Addresses of BIP 173 and BIP 350: of forms that are paid they are read and written again, all others are refused.
 func TestAddressVectors(t *testing.T) {
 	var old, new struct {
+		Strings []string                                 `json:"valid_strings"` // of other prefixes: no network's addresses
+		Broken  []json.RawMessage                        `json:"invalid_strings"`
 		Valid   []struct{ Address, ScriptPubKey string } `json:"valid_addresses"`
 		Invalid []struct{ Address, String, Hex string }  `json:"invalid_addresses"`
 	}
@@ -178,6 +180,36 @@ func TestAddressVectors(t *testing.T) {
 			}
 			if a, err := n.Address(script); err != nil || a != strings.ToLower(v.Address) {
 				t.Errorf("%s: written %s, %v", v.Address, a, err)
+			}
+		}
+	}
+	for _, v := range old.Valid { // of versions from 1 on BIP 350 has another checksum
+		for _, n := range []Network{mainnet(t), testnet} {
+			here := strings.HasPrefix(strings.ToLower(v.Address), n.prefix+"1") && strings.HasPrefix(v.ScriptPubKey, "00")
+			if script, err := n.ParseAddress(v.Address); (err == nil) != here || here && hex.EncodeToString(script) != v.ScriptPubKey {
+				t.Errorf("%s on %s: %x, %v", v.Address, n.Name, script, err)
+			}
+		}
+	}
+	none := append(old.Strings, new.Strings...)
+	for _, raw := range append(old.Broken, new.Broken...) {
+		var text string
+		var other struct{ Hex string }
+		if json.Unmarshal(raw, &text) != nil {
+			if err := json.Unmarshal(raw, &other); err != nil {
+				t.Fatal(err)
+			}
+			text = string(unhex(t, other.Hex))
+		}
+		none = append(none, text)
+	}
+	if len(none) != 40 {
+		t.Errorf("%d strings that are no addresses, not 40", len(none))
+	}
+	for _, text := range none {
+		for _, n := range []Network{mainnet(t), testnet} {
+			if _, err := n.ParseAddress(text); err == nil {
+				t.Errorf("%q is taken as an address of %s", text, n.Name)
 			}
 		}
 	}
