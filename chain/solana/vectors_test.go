@@ -2,7 +2,6 @@ package solana_test
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -230,14 +229,7 @@ func decode(t testing.TB, w solana.Readings, p *parts) (*solana.Transaction, err
 
 // A transaction of mainnet, by others' software and keys: two signers, a durable nonce, USDT.
 func TestMainnet(t *testing.T) {
-	text, err := os.ReadFile("testdata/mainnet-usdt.base64")
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := mainnetRaw(t)
 	s, err := solana.ParseSigned(raw)
 	if err != nil {
 		t.Fatal(err)
